@@ -1,0 +1,1 @@
+//! crosspage keeps an Opsgenie alert and a PagerDuty incident telling the same story.
