@@ -1,1 +1,3 @@
 //! crosspage keeps an Opsgenie alert and a PagerDuty incident telling the same story.
+
+pub mod engine;

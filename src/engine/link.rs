@@ -1,0 +1,278 @@
+//! A link: one alert, its incident, and what is known of both.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::event::{AlertFacts, AlertId, Event, IncidentId, Status, System, Timestamp};
+
+/// Everything that is remembered about one alert and its incident.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// The alert. A link is named by it: an alert has one incident, an incident may (after a merge) have several alerts.
+    pub alert: AlertId,
+    /// When the link was made, by our clock.
+    pub linked_at: Timestamp,
+    /// When it last changed, by our clock.
+    pub changed_at: Timestamp,
+    /// What the alert said of itself.
+    pub facts: AlertFacts,
+    /// How far its incident has come.
+    pub page: Page,
+    /// Whether the alert was deleted, so that nothing can be written to it any more.
+    #[serde(default)]
+    pub alert_deleted: bool,
+    /// Whether the incident was merged, and so may be shared with other links.
+    #[serde(default)]
+    pub merged: bool,
+    /// Whether the alert was told that the incident is resolved and its changes are not passed on any more.
+    #[serde(default)]
+    pub told_superseded: bool,
+    /// What is known of the alert.
+    pub opsgenie: Side,
+    /// What is known of the incident.
+    pub pagerduty: Side,
+    /// Events that wait for the answer to a look-up, in the order they came.
+    #[serde(default)]
+    pub held: Vec<Event>,
+    /// The trimmed incident note whose full text is being fetched; later incident notes are held meanwhile.
+    #[serde(default)]
+    pub fetching_note: Option<String>,
+    /// The notes we wrote, for the link's life.
+    #[serde(default)]
+    pub written: Vec<WrittenNote>,
+    /// The notes that people wrote, for the link's life.
+    #[serde(default)]
+    pub heard: Vec<HeardNote>,
+    /// The last mark given to a command; see [`Link::mark`].
+    #[serde(default)]
+    pub marks: u64,
+}
+
+/// How far a link's incident has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Page {
+    /// The alert's creation was missed; the alert is being read to see whether it should page.
+    Joining,
+    /// The incident is to be created, or its creation is under way.
+    Pending,
+    /// The incident exists.
+    Standing(IncidentId),
+    /// The creation was given up; what is bound for PagerDuty is parked behind it.
+    Dead,
+    /// The alert was closed before anything was sent, so nobody is paged.
+    Withheld,
+}
+
+/// What is known of the alert or of the incident.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Side {
+    /// The newest state that was seen.
+    pub known: Option<Known>,
+    /// The state that was commanded and is not settled yet.
+    pub commanded: Option<Commanded>,
+}
+
+/// A state that was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// The state.
+    pub status: Status,
+    /// Since when, by that vendor's clock.
+    pub at: Option<Timestamp>,
+}
+
+/// A state that was commanded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Commanded {
+    /// The state.
+    pub status: Status,
+    /// The command's mark.
+    pub mark: u64,
+}
+
+/// What became of a state that was observed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Observed {
+    /// It is older than what is known.
+    Stale,
+    /// It says what was known.
+    Same,
+    /// It is news.
+    Changed {
+        /// What was known before.
+        from: Option<Status>,
+    },
+}
+
+impl Side {
+    /// What the side is, or will be once our commands are through.
+    pub fn target(&self) -> Option<Status> {
+        self.commanded.map(|c| c.status).or_else(|| self.known.map(|k| k.status))
+    }
+
+    /// Takes in a state with the vendor's time of it. Older ones change nothing; ties are news.
+    pub fn observe(&mut self, status: Status, at: Option<Timestamp>) -> Observed {
+        let known_at = self.known.and_then(|k| k.at);
+        if let (Some(at), Some(known_at)) = (at, known_at)
+            && at < known_at
+        {
+            return Observed::Stale;
+        }
+        let from = self.known.map(|k| k.status);
+        self.known = Some(Known { status, at: at.or(known_at) });
+        if from == Some(status) { Observed::Same } else { Observed::Changed { from } }
+    }
+
+    /// Forgets the commanded state if it is the one of that mark.
+    pub fn clear_commanded(&mut self, mark: u64) {
+        self.commanded = self.commanded.filter(|c| c.mark != mark);
+    }
+}
+
+/// A note we wrote, or are about to write. Its echo is known by the vendor's id, else by the hash of the exact text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WrittenNote {
+    /// Where it was written.
+    pub system: System,
+    /// The mark of the command that writes it.
+    pub mark: u64,
+    /// The hash of its text.
+    pub hash: TextHash,
+    /// The vendor's id of it, once known. Opsgenie has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Whether the vendor has it.
+    #[serde(default)]
+    pub done: bool,
+    /// Whether its echo has come back.
+    #[serde(default)]
+    pub echoed: bool,
+}
+
+/// A note that a person wrote.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeardNote {
+    /// Where it was written.
+    pub system: System,
+    /// The vendor's id of it, where there is one (PagerDuty).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The hash of actor and text, where there is no id.
+    pub hash: TextHash,
+    /// When it was written.
+    pub at: Timestamp,
+    /// How it came, while a twin of it by the other way may still come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alone: Option<NoteVia>,
+}
+
+/// How an alert's note came to us: as itself, or inside another action. Nobody could verify whether Opsgenie posts one
+/// webhook or two for a note given with an acknowledgement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoteVia {
+    /// As an `AddNote`.
+    Itself,
+    /// Inside an acknowledgement, a close or the like.
+    Inside,
+}
+
+/// A hash of a text, stable across versions. Line ends and outer white space do not count: vendors may change them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TextHash(String);
+
+impl TextHash {
+    /// The hash of `parts`, each told apart from the next.
+    pub fn of(parts: &[&str]) -> Self {
+        let mut digest = Sha256::new();
+        for part in parts {
+            digest.update(part.trim().replace("\r\n", "\n").as_bytes());
+            digest.update([0]);
+        }
+        Self(digest.finalize().iter().take(12).map(|byte| format!("{byte:02x}")).collect())
+    }
+}
+
+impl Link {
+    /// A new link for an alert that is open, as it was when it was created.
+    pub fn new(alert: AlertId, facts: AlertFacts, page: Page, now: Timestamp) -> Self {
+        let known = Known { status: Status::Open, at: None };
+        Self {
+            alert,
+            linked_at: now,
+            changed_at: now,
+            facts,
+            page,
+            alert_deleted: false,
+            merged: false,
+            told_superseded: false,
+            opsgenie: Side { known: Some(known), commanded: None },
+            pagerduty: Side::default(),
+            held: Vec::new(),
+            fetching_note: None,
+            written: Vec::new(),
+            heard: Vec::new(),
+            marks: 0,
+        }
+    }
+
+    /// The incident, once it exists.
+    pub fn incident(&self) -> Option<&IncidentId> {
+        match &self.page {
+            Page::Standing(incident) => Some(incident),
+            Page::Joining | Page::Pending | Page::Dead | Page::Withheld => None,
+        }
+    }
+
+    /// One of the two sides.
+    pub fn side(&self, system: System) -> &Side {
+        match system {
+            System::Opsgenie => &self.opsgenie,
+            System::PagerDuty => &self.pagerduty,
+        }
+    }
+
+    /// One of the two sides, to change it.
+    pub fn side_mut(&mut self, system: System) -> &mut Side {
+        match system {
+            System::Opsgenie => &mut self.opsgenie,
+            System::PagerDuty => &mut self.pagerduty,
+        }
+    }
+
+    /// A new mark: what ties a command to the place in the link that waits for its end.
+    pub fn mark(&mut self) -> u64 {
+        self.marks += 1;
+        self.marks
+    }
+
+    /// How many notes of exactly this text we know to be in `system`.
+    pub fn done_notes(&self, system: System, hash: &TextHash) -> usize {
+        self.written.iter().filter(|n| n.system == system && n.done && n.hash == *hash).count()
+    }
+
+    /// The note that the command of that mark writes.
+    pub fn written_note(&self, mark: u64) -> Option<&WrittenNote> {
+        self.written.iter().find(|n| n.mark == mark)
+    }
+
+    /// Uses up one note of ours that `id` or `hash` names, if there is one: its echo has come back.
+    pub fn use_up_echo(&mut self, system: System, id: Option<&str>, hash: Option<&TextHash>) -> bool {
+        let by_id = |n: &WrittenNote| id.is_some() && n.id.as_deref() == id;
+        // A note whose id is known to be another one is not this one, however equal the text.
+        let by_text = |n: &WrittenNote| !n.echoed && hash == Some(&n.hash) && (n.id.is_none() || id.is_none());
+        let found = self
+            .written
+            .iter()
+            .position(|n| n.system == system && by_id(n))
+            .or_else(|| self.written.iter().position(|n| n.system == system && by_text(n)));
+        let Some(found) = found else { return false };
+        let note = &mut self.written[found];
+        note.echoed = true;
+        note.done = true;
+        note.id = note.id.take().or_else(|| id.map(str::to_owned));
+        true
+    }
+}

@@ -1,0 +1,17 @@
+//! The pure core: what happened ([`event`]), what is remembered ([`link`]), what to do about it ([`decide`]) and how it is
+//! done ([`outbox`]). It does no I/O, reads no clock, draws no random number, and imports nothing else of the crate.
+
+pub mod decide;
+pub mod event;
+pub mod link;
+pub mod outbox;
+pub mod policy;
+
+pub use decide::{Decision, Reason, decide};
+pub use event::{
+    Actor, AlertAction, AlertEvent, AlertFacts, AlertId, Event, EventBody, IncidentChange, IncidentEvent, IncidentId,
+    IncidentNote, InvalidId, Priority, Settled, Status, System, Timestamp,
+};
+pub use link::{Link, Page, Side};
+pub use outbox::{Action, Command, Entry, Outcome, Step};
+pub use policy::{Identity, OnResolved, Policy};
