@@ -16,6 +16,9 @@ pub struct Link {
     pub changed_at: Timestamp,
     /// What the alert said of itself.
     pub facts: AlertFacts,
+    /// When its priority last changed, by Opsgenie's clock.
+    #[serde(default)]
+    pub priority_at: Option<Timestamp>,
     /// How far its incident has come.
     pub page: Page,
     /// Whether the alert was deleted, so that nothing can be written to it any more.
@@ -204,6 +207,7 @@ impl Link {
             linked_at: now,
             changed_at: now,
             facts,
+            priority_at: None,
             page,
             alert_deleted: false,
             merged: false,
@@ -248,9 +252,9 @@ impl Link {
         self.marks
     }
 
-    /// How many notes of exactly this text we know to be in `system`.
-    pub fn done_notes(&self, system: System, hash: &TextHash) -> usize {
-        self.written.iter().filter(|n| n.system == system && n.done && n.hash == *hash).count()
+    /// How many notes of exactly this text we know to be in `system`, not counting the one of `except`.
+    pub fn done_notes(&self, system: System, hash: &TextHash, except: u64) -> usize {
+        self.written.iter().filter(|n| n.system == system && n.done && n.mark != except && n.hash == *hash).count()
     }
 
     /// The note that the command of that mark writes.

@@ -1,12 +1,24 @@
 //! The decision: what an event means for a link, and what is to be done about it.
+//!
+//! Both sides are compared by level, not by edge: an event counts only if it changes what is known of its own side, and
+//! only then is the other side compared with it. Guards against loops stop commands only; an echo still updates what is
+//! known.
+
+mod alert;
+mod incident;
+mod settled;
+mod text;
+
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::event::Event;
-use super::link::Link;
-use super::outbox::Command;
+use super::event::{AlertId, Event, EventBody, Status, System, Timestamp};
+use super::link::{Commanded, Link, Page, TextHash, WrittenNote};
+use super::outbox::{Action, Command};
 use super::policy::Policy;
 
 /// What is to be done about an event.
@@ -30,22 +42,233 @@ pub struct Decision {
 pub enum Reason {
     /// It is passed on to the other side.
     Mirrored,
+    /// It completed the link: the incident is known now.
+    Linked,
+    /// It is our own change coming back.
+    Echo(Guard),
+    /// The other side is there already, or on its way there.
+    InStep,
+    /// A newer state of the same side is known.
+    Stale,
+    /// A further creation of an alert that is linked, or a note that was heard before.
+    Duplicate,
+    /// The policy does not mirror such events.
+    Ignored,
+    /// There is no link, and none is made.
+    Unlinked(Unlinked),
+    /// The alert's creation was missed: it is read to see whether it should page.
+    Joining,
+    /// It waits for the answer to a look-up.
+    Held,
+    /// The alert is closed, and nothing can reopen it.
+    AlertClosed,
+    /// The alert was deleted, so nothing can be written to it.
+    AlertDeleted,
+    /// The alert was closed before its incident was created, so there is none.
+    NoIncident,
+    /// A late change of ours reopened what a person had resolved: it is resolved again.
+    Revived,
+    /// The same note came once by itself and once inside another action.
+    NoteTwin,
+    /// A command was carried out.
+    Carried,
+    /// A command was overtaken by events and not sent.
+    Overtaken,
+    /// A command found the other side resolved, which is not revived.
+    Superseded,
+    /// A command was given up.
+    GivenUp,
+    /// A look-up was answered.
+    Fetched,
+}
+
+/// Which guard knew an echo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Guard {
+    /// The actor is us.
+    Actor,
+    /// It is a note that we wrote.
+    WrittenNote,
+    /// It is the state that we commanded.
+    Commanded,
+    /// It bears our attribution, and nobody tells who wrote it.
+    Prefix,
+}
+
+/// Why there is no link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unlinked {
+    /// The incident is somebody else's.
+    NotOurs,
+    /// The link has another incident.
+    OtherIncident,
+    /// The alert was created before crosspage first ran here.
+    BeforeFirstRun,
+    /// The alert is older than links are kept.
+    TooOld,
+    /// The alert is closed or deleted.
+    NotOpen,
+    /// There is no such alert.
+    NoSuchAlert,
 }
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
+        match self {
+            Self::Mirrored => f.write_str("mirrored"),
+            Self::Linked => f.write_str("linked"),
+            Self::Echo(guard) => write!(f, "echo ({guard:?})"),
+            Self::InStep => f.write_str("in step"),
+            Self::Stale => f.write_str("stale"),
+            Self::Duplicate => f.write_str("duplicate"),
+            Self::Ignored => f.write_str("ignored"),
+            Self::Unlinked(why) => write!(f, "unlinked ({why:?})"),
+            Self::Joining => f.write_str("joining"),
+            Self::Held => f.write_str("held"),
+            Self::AlertClosed => f.write_str("alert closed"),
+            Self::AlertDeleted => f.write_str("alert deleted"),
+            Self::NoIncident => f.write_str("no incident"),
+            Self::Revived => f.write_str("revived"),
+            Self::NoteTwin => f.write_str("note twin"),
+            Self::Carried => f.write_str("carried out"),
+            Self::Overtaken => f.write_str("overtaken"),
+            Self::Superseded => f.write_str("superseded"),
+            Self::GivenUp => f.write_str("given up"),
+            Self::Fetched => f.write_str("fetched"),
+        }
     }
 }
 
 /// Decides on `event`, which happened to `link` (if there is one).
 pub fn decide(link: Option<&Link>, event: &Event, policy: &Policy) -> Decision {
-    let _ = (event, policy);
-    Decision {
-        link: link.cloned(),
-        commands: Vec::new(),
-        reason: Reason::Mirrored,
-        released: Vec::new(),
-        learned_id: None,
+    match &event.body {
+        EventBody::Alert(happened) => alert::decide(link, event, happened, policy),
+        EventBody::Incident(happened) => match link {
+            Some(link) => incident::decide(Draft::new(link, event, policy), happened),
+            None => unlinked(Unlinked::NotOurs),
+        },
+        EventBody::Settled(settled) => match link {
+            Some(link) => settled::decide(Draft::new(link, event, policy), settled),
+            // The link was removed while its command was under way; there is nobody left to tell.
+            None => Decision { reason: Reason::Overtaken, ..unlinked(Unlinked::NotOurs) },
+        },
     }
+}
+
+fn unlinked(why: Unlinked) -> Decision {
+    Decision { link: None, commands: Vec::new(), reason: Reason::Unlinked(why), released: Vec::new(), learned_id: None }
+}
+
+/// A decision in the making.
+struct Draft<'a> {
+    link: Link,
+    event: &'a Event,
+    policy: &'a Policy,
+    commands: Vec<Command>,
+    released: Vec<Event>,
+    learned_id: Option<String>,
+}
+
+impl<'a> Draft<'a> {
+    fn new(link: &Link, event: &'a Event, policy: &'a Policy) -> Self {
+        let link = Link { changed_at: event.received_at, ..link.clone() };
+        Self { link, event, policy, commands: Vec::new(), released: Vec::new(), learned_id: None }
+    }
+
+    fn done(self, reason: Reason) -> Decision {
+        Decision {
+            link: Some(self.link),
+            commands: self.commands,
+            reason,
+            released: self.released,
+            learned_id: self.learned_id,
+        }
+    }
+
+    /// Keeps the event until a look-up is answered.
+    fn hold(mut self) -> Decision {
+        self.link.held.push(self.event.clone());
+        self.done(Reason::Held)
+    }
+
+    fn push(&mut self, to: System, action: Action) {
+        self.commands.push(Command { to, action });
+    }
+
+    /// Commands a note, and puts it down so that its echo will be known even if it comes before the answer.
+    fn write_note(&mut self, to: System, text: String) {
+        let text = text::cut_note(to, &text);
+        let mark = self.link.mark();
+        let hash = TextHash::of(&[&text]);
+        self.link.written.push(WrittenNote { system: to, mark, hash, id: None, done: false, echoed: false });
+        self.push(to, Action::Note { text, mark });
+    }
+
+    fn command_status(&mut self, to: System, status: Status) {
+        let mark = self.link.mark();
+        self.link.side_mut(to).commanded = Some(Commanded { status, mark });
+        self.push(to, Action::SetStatus { status, mark });
+    }
+
+    /// Where `system` stands, or will once our commands are through. An incident that is still to be created is open.
+    fn target(&self, system: System) -> Option<Status> {
+        self.link.side(system).target().or_else(|| {
+            let to_come = matches!(self.link.page, Page::Joining | Page::Pending | Page::Dead);
+            (system == System::PagerDuty && to_come).then_some(Status::Open)
+        })
+    }
+
+    fn is_ours(&self, system: System) -> bool {
+        self.policy.identity.is_ours(system, &self.event.actor)
+    }
+
+    /// Whether this is a change of ours that says nothing new. The answers to our writes tell the time of the change by
+    /// the second only (PagerDuty), or a little late (Opsgenie's `processedAt`), so an echo within a second of what is
+    /// known is taken as older: it must not bring back a state that a later command of ours has changed since.
+    fn is_late_echo(&self, system: System, status: Status) -> bool {
+        let side = self.link.side(system);
+        if side.commanded.is_some_and(|c| c.status == status) || !self.is_ours(system) {
+            return false;
+        }
+        let known_at = side.known.and_then(|k| k.at);
+        matches!((self.event.occurred_at, known_at), (Some(at), Some(known_at)) if at < known_at.plus(TELLING))
+    }
+
+    /// Whether nobody tells who wrote a note, and it begins as ours do.
+    fn bears_our_prefix(&self, text: &str) -> bool {
+        let prefixed =
+            [System::Opsgenie, System::PagerDuty].iter().any(|s| text.trim_start().starts_with(&text::prefix(*s)));
+        prefixed && !self.event.actor.is_told()
+    }
+
+    /// When it happened, by the vendor's clock if that is told.
+    fn when(&self) -> Timestamp {
+        self.event.occurred_at.unwrap_or(self.event.received_at)
+    }
+}
+
+/// How exactly the answers to our writes tell when a state changed.
+const TELLING: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// Whether an alert of this creation time may still be taken in.
+fn too_old(created_at: Option<Timestamp>, now: Timestamp, policy: &Policy) -> Option<Unlinked> {
+    let created_at = created_at?;
+    if created_at < policy.first_ran_at {
+        return Some(Unlinked::BeforeFirstRun);
+    }
+    (created_at < now.minus(policy.retention)).then_some(Unlinked::TooOld)
+}
+
+/// A link for an alert that pages, and the command to create its incident.
+fn page(draft: &mut Draft<'_>) {
+    draft.link.page = Page::Pending;
+    let new = text::new_incident(&draft.link.alert, &draft.link.facts, draft.policy);
+    draft.push(System::PagerDuty, Action::Create(new));
+}
+
+/// An empty link to start from.
+fn blank(alert: &AlertId, event: &Event) -> Link {
+    Link::new(alert.clone(), super::event::AlertFacts::default(), Page::Joining, event.received_at)
 }

@@ -1,1 +1,393 @@
-//! stub
+//! The step machine: which vendor call an entry needs next, and what an answer to it means. Pure: the code around it only
+//! performs calls and stores steps.
+//!
+//! Nothing tells whether a write that was not answered had its effect, and notes have no idempotency key in either
+//! system. So a write that may have been sent is looked for before it is sent again, and that it is absent is believed only
+//! of a read that began when the vendor must be able to show it ([`read_lag`]).
+
+use std::time::Duration;
+
+use super::super::event::{Status, System, Timestamp};
+use super::super::link::{Link, Page, TextHash};
+use super::call::{Answer, Call, Failure, IncidentState, OpsgenieCall, PagerDutyCall, Refusal, RequestState, SeenNote};
+use super::{Action, DropReason, Entry, GIVE_UP_AFTER, Outcome, Step, Urgency, back_off};
+
+/// How long after a write a read may still not show it. Nobody could verify figures: these are on the safe side of what
+/// clients of the two APIs report.
+pub fn read_lag(system: System) -> Duration {
+    match system {
+        System::Opsgenie => Duration::from_secs(10),
+        System::PagerDuty => Duration::from_secs(2),
+    }
+}
+
+/// How long a request that Opsgenie took may be unknown to it before it counts as unsure.
+pub const REQUEST_MAY_BE_UNKNOWN: Duration = Duration::from_secs(30);
+
+/// How many times a vendor may take a write and not carry it out before it is given up.
+pub const MAX_REFUSALS: u32 = 5;
+
+const FIRST_ASK: Duration = Duration::from_millis(150);
+const LONGEST_BETWEEN_ASKS: Duration = Duration::from_secs(5);
+
+/// What an entry needs next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// This call.
+    Call(Call),
+    /// Nothing before this moment.
+    Wait(Timestamp),
+    /// Nothing any more.
+    Done(Outcome),
+}
+
+/// What an answer means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settlement {
+    /// The entry has come further; ask [`next`] at once.
+    Again(Entry),
+    /// The entry is put off until its `due_at`; the vendor as a whole for `hold`, if it asked for that.
+    Later {
+        /// The entry.
+        entry: Entry,
+        /// How long the vendor asks everybody to wait.
+        hold: Option<Duration>,
+    },
+    /// The vendor refuses us as a whole: it is paused, and the entry has lost nothing.
+    Pause {
+        /// The entry.
+        entry: Entry,
+        /// What the vendor said.
+        reason: String,
+    },
+    /// It is over.
+    Done(Outcome),
+}
+
+/// The next call of `entry`. `link` must be fresh: a webhook may have told meanwhile what became of it.
+pub fn next(entry: &Entry, link: &Link, now: Timestamp) -> Next {
+    if let Some(outcome) = overtaken(entry, link) {
+        return Next::Done(outcome);
+    }
+    if let Step::Unsure { since } | Step::Sending { sent_at: since } = entry.step {
+        // A clock that was set back must not make us wait for the difference.
+        let conclusive = since.min(now).plus(read_lag(entry.command.to));
+        if since <= now && now < conclusive {
+            return Next::Wait(conclusive);
+        }
+    }
+    match entry.command.to {
+        System::Opsgenie => next_in_opsgenie(entry, link),
+        System::PagerDuty => next_in_pagerduty(entry, link),
+    }
+}
+
+/// Whether events have made the entry superfluous, or have told what became of it.
+fn overtaken(entry: &Entry, link: &Link) -> Option<Outcome> {
+    let nothing_sent = matches!(entry.step, Step::Ready);
+    match (&entry.command.action, entry.command.to) {
+        (Action::Create(_), _) if link.incident().is_some() => Some(Outcome::Dropped(DropReason::AlreadyCreated)),
+        (Action::Create(_), _) => {
+            let closed = link.opsgenie.known.is_some_and(|k| k.status == Status::Resolved);
+            (closed && nothing_sent).then_some(Outcome::Dropped(DropReason::ClosedBeforeDelivery))
+        }
+        (Action::FetchAlert | Action::FetchNote { .. }, _) => None,
+        (Action::Note { mark, .. }, system) => {
+            let note = link.written_note(*mark);
+            if let Some(note) = note.filter(|n| n.echoed && !nothing_sent) {
+                return Some(Outcome::Noted { id: note.id.clone(), author: None });
+            }
+            unreachable(system, link)
+        }
+        (Action::SetStatus { .. } | Action::UpdatePriority { .. } | Action::FetchIncident, system) => {
+            unreachable(system, link)
+        }
+    }
+}
+
+/// Whether there is nothing in `system` to write to.
+fn unreachable(system: System, link: &Link) -> Option<Outcome> {
+    match system {
+        System::Opsgenie if link.alert_deleted => Some(Outcome::Dropped(DropReason::AlertDeleted)),
+        System::PagerDuty if link.page == Page::Withheld => Some(Outcome::Dropped(DropReason::NoIncident)),
+        System::Opsgenie | System::PagerDuty => None,
+    }
+}
+
+fn next_in_opsgenie(entry: &Entry, link: &Link) -> Next {
+    let alert = link.alert.clone();
+    let call = match (&entry.step, &entry.command.action) {
+        (Step::Accepted { request_id, .. }, _) => OpsgenieCall::ReadRequest(request_id.clone()),
+        (Step::Ready | Step::Looked(_), Action::SetStatus { status, .. }) => OpsgenieCall::SetStatus(alert, *status),
+        (Step::Ready | Step::Looked(_), Action::Note { text, .. }) => OpsgenieCall::AddNote(alert, text.clone()),
+        (_, Action::Note { .. }) => OpsgenieCall::ListNotes(alert),
+        (_, Action::SetStatus { .. } | Action::FetchAlert) => OpsgenieCall::ReadAlert(alert),
+        (_, Action::Create(_) | Action::UpdatePriority { .. } | Action::FetchIncident | Action::FetchNote { .. }) => {
+            return Next::Done(not_for(entry));
+        }
+    };
+    Next::Call(Call::Opsgenie(call))
+}
+
+fn next_in_pagerduty(entry: &Entry, link: &Link) -> Next {
+    if let Action::Create(new) = &entry.command.action {
+        let key = link.alert.incident_key();
+        return Next::Call(Call::PagerDuty(match entry.step {
+            Step::Ready | Step::Looked(_) => PagerDutyCall::Create(key, new.clone()),
+            Step::Sending { .. } | Step::Unsure { .. } | Step::Accepted { .. } | Step::Doubted { .. } => {
+                PagerDutyCall::FindIncident(key)
+            }
+        }));
+    }
+    let Some(incident) = link.incident().cloned() else {
+        // The lane is parked behind its create, so this is not reached while the incident may still come.
+        return Next::Done(Outcome::Dropped(DropReason::NoIncident));
+    };
+    let call = match (&entry.step, &entry.command.action) {
+        (Step::Looked(_), Action::SetStatus { status, .. }) => PagerDutyCall::SetStatus(incident, *status),
+        (Step::Looked(state), Action::UpdatePriority { priority, .. }) => {
+            // Raising the urgency of an acknowledged incident un-acknowledges it.
+            let urgency = (state.status == Status::Open).then(|| Urgency::from(*priority));
+            PagerDutyCall::SetPriority(incident, *priority, urgency)
+        }
+        (Step::Ready | Step::Looked(_), Action::Note { text, .. }) => PagerDutyCall::AddNote(incident, text.clone()),
+        (_, Action::Note { .. } | Action::FetchNote { .. }) => PagerDutyCall::ListNotes(incident),
+        (_, Action::SetStatus { .. } | Action::UpdatePriority { .. } | Action::FetchIncident) => {
+            PagerDutyCall::ReadIncident(incident)
+        }
+        (_, Action::Create(_) | Action::FetchAlert) => return Next::Done(not_for(entry)),
+    };
+    Next::Call(Call::PagerDuty(call))
+}
+
+fn not_for(entry: &Entry) -> Outcome {
+    Outcome::Dead { reason: format!("{} is not done in {}", entry.command.action.name(), entry.command.to) }
+}
+
+/// What `answer`, which came at `now` to the call that [`next`] named, means for `entry`. `others` are ids of equal notes
+/// that other links wrote to the same incident.
+pub fn settle(entry: Entry, link: &Link, others: &[String], answer: Answer, now: Timestamp) -> Settlement {
+    match answer {
+        Answer::Failed(failure) => failed(entry, failure, now),
+        Answer::Incident(state) => on_incident(entry, state, now),
+        Answer::Found(Some(state)) => Settlement::Done(created(state, None)),
+        Answer::Found(None) => resend(entry),
+        Answer::Alert(alert) => match &entry.command.action {
+            Action::FetchAlert => Settlement::Done(Outcome::FetchedAlert(Some(alert))),
+            _ => compare(entry, alert.status, alert.at, now),
+        },
+        Answer::Note { id, author } => Settlement::Done(Outcome::Noted { id, author }),
+        Answer::Notes(notes) => on_notes(entry, link, others, &notes, now),
+        Answer::Accepted { request_id } => {
+            Settlement::Again(Entry { step: Step::Accepted { request_id, since: now, asked: 0 }, ..entry })
+        }
+        Answer::Request(state) => on_request(entry, state, now),
+        Answer::Unsupported => Settlement::Done(Outcome::NotApplicable),
+    }
+}
+
+fn created(state: IncidentState, author: Option<String>) -> Outcome {
+    Outcome::Created { incident: state.id, status: state.status, at: state.at, author }
+}
+
+fn resend(entry: Entry) -> Settlement {
+    Settlement::Again(Entry { step: Step::Ready, ..entry })
+}
+
+fn on_incident(entry: Entry, state: IncidentState, now: Timestamp) -> Settlement {
+    let wrote = matches!(entry.step, Step::Sending { .. });
+    match &entry.command.action {
+        Action::Create(_) => {
+            let author = state.changed_by.clone();
+            Settlement::Done(created(state, author))
+        }
+        Action::FetchIncident => Settlement::Done(Outcome::FetchedIncident(Some(state))),
+        Action::UpdatePriority { .. } if wrote => Settlement::Done(Outcome::Prioritised),
+        Action::UpdatePriority { .. } if state.status == Status::Resolved => Settlement::Done(Outcome::NotApplicable),
+        Action::UpdatePriority { .. } => Settlement::Again(Entry { step: Step::Looked(state), ..entry }),
+        Action::SetStatus { status, .. } if state.status == *status => {
+            Settlement::Done(Outcome::InState { status: state.status, at: state.at })
+        }
+        // The answer to the write does not show the state yet, or the write did nothing: look again before repeating it.
+        Action::SetStatus { .. } if wrote => refused(entry, "the incident did not change", now),
+        // A late write would reopen what is over.
+        Action::SetStatus { .. } if state.status == Status::Resolved => {
+            Settlement::Done(Outcome::Superseded { at: state.at })
+        }
+        Action::SetStatus { .. } => Settlement::Again(Entry { step: Step::Looked(state), ..entry }),
+        Action::Note { .. } | Action::FetchNote { .. } | Action::FetchAlert => Settlement::Done(not_for(&entry)),
+    }
+}
+
+/// The alert was read to see whether a state was reached.
+fn compare(entry: Entry, status: Status, at: Option<Timestamp>, now: Timestamp) -> Settlement {
+    let Action::SetStatus { status: wanted, .. } = entry.command.action else {
+        return Settlement::Done(not_for(&entry));
+    };
+    if status == wanted {
+        return Settlement::Done(Outcome::InState { status, at });
+    }
+    if status == Status::Resolved {
+        return Settlement::Done(Outcome::Superseded { at });
+    }
+    match entry.step.clone() {
+        Step::Doubted { reason } => refused(entry, &reason, now),
+        Step::Ready | Step::Looked(_) | Step::Sending { .. } | Step::Unsure { .. } | Step::Accepted { .. } => {
+            resend(entry)
+        }
+    }
+}
+
+fn on_notes(entry: Entry, link: &Link, others: &[String], notes: &[SeenNote], now: Timestamp) -> Settlement {
+    match &entry.command.action {
+        Action::FetchNote { id, .. } => match notes.iter().find(|n| n.id.as_ref() == Some(id)) {
+            Some(note) => Settlement::Done(Outcome::FetchedNote(Some(note.text.clone()))),
+            None => absent(entry, Outcome::FetchedNote(None), now),
+        },
+        Action::Note { text, mark } => {
+            let hash = TextHash::of(&[text]);
+            let equal: Vec<&SeenNote> = notes
+                .iter()
+                .filter(|n| TextHash::of(&[&n.text]) == hash)
+                .filter(|n| n.id.as_ref().is_none_or(|id| !others.contains(id)))
+                .collect();
+            let accounted = link.done_notes(entry.command.to, &hash, *mark);
+            if equal.len() > accounted {
+                let known = |id: &String| link.written.iter().any(|w| w.mark != *mark && w.id.as_ref() == Some(id));
+                let id = equal.iter().filter_map(|n| n.id.clone()).find(|id| !known(id));
+                return Settlement::Done(Outcome::Noted { id, author: None });
+            }
+            match entry.step.clone() {
+                Step::Doubted { reason } => refused(entry, &reason, now),
+                Step::Ready | Step::Looked(_) | Step::Sending { .. } | Step::Unsure { .. } | Step::Accepted { .. } => {
+                    resend(entry)
+                }
+            }
+        }
+        Action::Create(_)
+        | Action::SetStatus { .. }
+        | Action::UpdatePriority { .. }
+        | Action::FetchAlert
+        | Action::FetchIncident => Settlement::Done(not_for(&entry)),
+    }
+}
+
+fn on_request(entry: Entry, state: RequestState, now: Timestamp) -> Settlement {
+    let Step::Accepted { request_id, since, asked } = entry.step.clone() else {
+        return Settlement::Done(not_for(&entry));
+    };
+    match state {
+        RequestState::Done { at } => Settlement::Done(match entry.command.action {
+            Action::SetStatus { status, .. } => Outcome::InState { status, at },
+            _ => Outcome::Noted { id: None, author: None },
+        }),
+        RequestState::Failed(reason) if reason.to_ascii_lowercase().contains("alert does not exist") => {
+            Settlement::Done(Outcome::Dead { reason: format!("Opsgenie says: {reason}") })
+        }
+        RequestState::Failed(reason) => Settlement::Again(Entry { step: Step::Doubted { reason }, ..entry }),
+        RequestState::NotYet if now.since(since) >= REQUEST_MAY_BE_UNKNOWN => {
+            Settlement::Again(Entry { step: Step::Unsure { since: now }, ..entry })
+        }
+        RequestState::NotYet => {
+            let wait = FIRST_ASK.saturating_mul(1 << asked.min(10)).min(LONGEST_BETWEEN_ASKS);
+            let step = Step::Accepted { request_id, since: since.min(now), asked: asked + 1 };
+            Settlement::Later { entry: Entry { step, due_at: now.plus(wait), ..entry }, hold: None }
+        }
+    }
+}
+
+/// Something to be read is not there: believed once the vendor must be able to show it.
+fn absent(entry: Entry, outcome: Outcome, now: Timestamp) -> Settlement {
+    let conclusive = entry.queued_at.plus(read_lag(entry.command.to));
+    if now >= conclusive {
+        return Settlement::Done(outcome);
+    }
+    Settlement::Later { entry: Entry { due_at: conclusive, ..entry }, hold: None }
+}
+
+/// The vendor took the write, and it had no effect.
+fn refused(entry: Entry, reason: &str, now: Timestamp) -> Settlement {
+    let refusals = entry.refusals + 1;
+    if refusals >= MAX_REFUSALS {
+        let reason = format!("{} took it {refusals} times without effect: {reason}", entry.command.to);
+        return Settlement::Done(Outcome::Dead { reason });
+    }
+    // An answer that shows the old state may merely lag behind the write.
+    let step = if matches!(entry.step, Step::Sending { .. }) { Step::Unsure { since: now } } else { Step::Ready };
+    later(Entry { refusals, step, ..entry }, reason.to_owned(), None, now)
+}
+
+fn failed(entry: Entry, failure: Failure, now: Timestamp) -> Settlement {
+    let wrote = matches!(entry.step, Step::Sending { .. });
+    // A read that fails changes nothing about what is known of the write before it.
+    let untouched = if wrote || matches!(entry.step, Step::Looked(_)) { Step::Ready } else { entry.step.clone() };
+    match failure {
+        Failure::TryAgain { reason, hold } => later(Entry { step: untouched, ..entry }, reason, hold, now),
+        Failure::Unclear(reason) => {
+            let step = if wrote { Step::Unsure { since: now } } else { untouched };
+            later(Entry { step, ..entry }, reason, None, now)
+        }
+        Failure::Unauthorized(reason) => {
+            let trouble = Some(reason.clone());
+            Settlement::Pause { entry: Entry { step: untouched, due_at: now, trouble, ..entry }, reason }
+        }
+        Failure::Refused { meaning, reason } => {
+            refusal(Entry { step: untouched, ..entry }, meaning, reason, wrote, now)
+        }
+    }
+}
+
+fn refusal(entry: Entry, meaning: Refusal, reason: String, wrote: bool, now: Timestamp) -> Settlement {
+    let dead = |reason: String| Settlement::Done(Outcome::Dead { reason });
+    match (&entry.command.action, meaning) {
+        (Action::Create(_), Refusal::DuplicateKey) => {
+            later(Entry { step: Step::Unsure { since: now }, ..entry }, reason, None, now)
+        }
+        (Action::Create(new), Refusal::Invalid) if wrote && !new.bare => {
+            let bare = super::NewIncident { bare: true, ..new.clone() };
+            let command = super::Command { action: Action::Create(bare), ..entry.command.clone() };
+            Settlement::Again(Entry { command, trouble: Some(reason), ..entry })
+        }
+        (Action::SetStatus { status, .. }, Refusal::AlreadyResolved) => Settlement::Done(match status {
+            Status::Resolved => Outcome::InState { status: *status, at: None },
+            Status::Open | Status::Acknowledged => Outcome::Superseded { at: None },
+        }),
+        (Action::SetStatus { status: Status::Acknowledged, .. }, Refusal::AlreadyAcknowledged) => {
+            Settlement::Done(Outcome::InState { status: Status::Acknowledged, at: None })
+        }
+        (Action::SetStatus { .. }, Refusal::AlreadyAcknowledged) => refused(entry, &reason, now),
+        (Action::FetchAlert, Refusal::NotFound) => absent(entry, Outcome::FetchedAlert(None), now),
+        (Action::FetchIncident, Refusal::NotFound) => absent(entry, Outcome::FetchedIncident(None), now),
+        (Action::FetchNote { .. }, Refusal::NotFound) => absent(entry, Outcome::FetchedNote(None), now),
+        (
+            Action::Create(_)
+            | Action::SetStatus { .. }
+            | Action::Note { .. }
+            | Action::UpdatePriority { .. }
+            | Action::FetchAlert
+            | Action::FetchIncident
+            | Action::FetchNote { .. },
+            Refusal::AlreadyAcknowledged
+            | Refusal::AlreadyResolved
+            | Refusal::DuplicateKey
+            | Refusal::Invalid
+            | Refusal::NotFound
+            | Refusal::Other,
+        ) => dead(reason),
+    }
+}
+
+/// Puts the entry off, or gives it up if it was put off for too long.
+fn later(entry: Entry, reason: String, hold: Option<Duration>, now: Timestamp) -> Settlement {
+    let attempt = entry.attempt + 1;
+    let wait = back_off(entry.id, attempt).max(hold.unwrap_or_default());
+    let waited_ms = entry.waited_ms.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+    if Duration::from_millis(waited_ms) >= GIVE_UP_AFTER {
+        return Settlement::Done(Outcome::Dead { reason: format!("given up after 72 h: {reason}") });
+    }
+    let due_at = now.plus(wait);
+    Settlement::Later { entry: Entry { attempt, waited_ms, due_at, trouble: Some(reason), ..entry }, hold }
+}
+
+#[cfg(test)]
+mod tests;

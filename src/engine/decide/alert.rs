@@ -1,0 +1,228 @@
+//! What happened to an alert, and what PagerDuty is to hear of it.
+
+use std::time::Duration;
+
+use super::super::event::{AlertAction, AlertEvent, AlertFacts, Event, Status, System};
+use super::super::link::{HeardNote, Link, NoteVia, Observed, Page, TextHash};
+use super::super::outbox::Action;
+use super::super::policy::Policy;
+use super::{Decision, Draft, Guard, Reason, Unlinked, blank, page, text, too_old, unlinked};
+
+/// How far apart the two webhooks of one note may be: the note itself, and the action it was given with.
+const TWIN_WINDOW: Duration = Duration::from_secs(10);
+
+pub(super) fn decide(link: Option<&Link>, event: &Event, happened: &AlertEvent, policy: &Policy) -> Decision {
+    match link {
+        None => unseen(event, happened, policy),
+        Some(link) if link.page == Page::Joining => joining(Draft::new(link, event, policy), happened),
+        Some(link) => seen(Draft::new(link, event, policy), happened),
+    }
+}
+
+/// An alert without a link: it was created just now, or its creation was missed, or it is none of ours.
+fn unseen(event: &Event, happened: &AlertEvent, policy: &Policy) -> Decision {
+    let mut draft = Draft::new(&blank(&happened.alert, event), event, policy);
+    match &happened.action {
+        // We never create alerts, so a creation is no echo, whoever is named as its actor.
+        AlertAction::Create => {
+            take_over(&mut draft.link, &happened.facts);
+            draft.link.facts.priority = happened.facts.priority;
+            page(&mut draft);
+            return draft.done(Reason::Mirrored);
+        }
+        AlertAction::Close { .. } | AlertAction::Delete => return unlinked(Unlinked::NotOpen),
+        AlertAction::Acknowledge { .. }
+        | AlertAction::Unacknowledge { .. }
+        | AlertAction::AddNote { .. }
+        | AlertAction::UpdatePriority
+        | AlertAction::AssignOwnership { .. }
+        | AlertAction::TakeOwnership
+        | AlertAction::Snooze
+        | AlertAction::EscalateToNext
+        | AlertAction::Other(_) => {}
+    }
+    if draft.is_ours(System::Opsgenie) {
+        return Decision { reason: Reason::Echo(Guard::Actor), ..unlinked(Unlinked::NotOurs) };
+    }
+    if let Some(why) = too_old(happened.facts.created_at, event.received_at, policy) {
+        return unlinked(why);
+    }
+    draft.link.held.push(event.clone());
+    draft.push(System::Opsgenie, Action::FetchAlert);
+    draft.done(Reason::Joining)
+}
+
+/// An alert that is being read because its creation was missed.
+fn joining(mut draft: Draft<'_>, happened: &AlertEvent) -> Decision {
+    if happened.action != AlertAction::Create {
+        return draft.hold();
+    }
+    // Here it is after all, only late.
+    take_over(&mut draft.link, &happened.facts);
+    draft.link.facts.priority = happened.facts.priority;
+    page(&mut draft);
+    draft.released = std::mem::take(&mut draft.link.held);
+    draft.done(Reason::Mirrored)
+}
+
+fn seen(mut draft: Draft<'_>, happened: &AlertEvent) -> Decision {
+    take_over(&mut draft.link, &happened.facts);
+    match &happened.action {
+        AlertAction::Create => draft.done(Reason::Duplicate),
+        AlertAction::Acknowledge { note } => state(draft, Status::Acknowledged, note.as_deref()),
+        AlertAction::Unacknowledge { note } => state(draft, Status::Open, note.as_deref()),
+        AlertAction::Close { note } => state(draft, Status::Resolved, note.as_deref()),
+        AlertAction::AddNote { text } => note(draft, text),
+        AlertAction::UpdatePriority => priority(draft, &happened.facts),
+        AlertAction::AssignOwnership { owner } => {
+            let owner = owner.as_deref().unwrap_or("somebody");
+            told(draft, &format!("assigned the alert to {owner}"))
+        }
+        AlertAction::TakeOwnership => told(draft, "took ownership of the alert"),
+        AlertAction::Snooze => told(draft, "snoozed the alert"),
+        AlertAction::EscalateToNext => told(draft, "escalated the alert to the next step"),
+        AlertAction::Delete if draft.link.alert_deleted => draft.done(Reason::InStep),
+        AlertAction::Delete => {
+            draft.link.alert_deleted = true;
+            told(draft, "deleted the alert")
+        }
+        AlertAction::Other(_) => draft.done(Reason::Ignored),
+    }
+}
+
+/// Keeps what the alert says of itself. Not its priority: that changes only by the action of that name.
+fn take_over(link: &mut Link, facts: &AlertFacts) {
+    let known = &mut link.facts;
+    let newer = |new: &Option<String>, old: &mut Option<String>| {
+        if new.is_some() {
+            old.clone_from(new);
+        }
+    };
+    newer(&facts.message, &mut known.message);
+    newer(&facts.description, &mut known.description);
+    newer(&facts.tiny_id, &mut known.tiny_id);
+    newer(&facts.entity, &mut known.entity);
+    if !facts.tags.is_empty() {
+        known.tags.clone_from(&facts.tags);
+    }
+    known.created_at = facts.created_at.or(known.created_at);
+}
+
+fn state(mut draft: Draft<'_>, status: Status, words: Option<&str>) -> Decision {
+    let ours = draft.is_ours(System::Opsgenie);
+    if draft.is_late_echo(System::Opsgenie, status) {
+        return draft.done(Reason::Echo(Guard::Actor));
+    }
+    let commanded = draft.link.opsgenie.commanded.is_some_and(|c| c.status == status);
+    let observed = draft.link.opsgenie.observe(status, draft.event.occurred_at);
+    if ours {
+        return draft.done(Reason::Echo(Guard::Actor));
+    }
+    let words = words.filter(|words| !words.trim().is_empty() && !is_twin(&mut draft, words, NoteVia::Inside));
+    let reason = match observed {
+        Observed::Stale => Reason::Stale,
+        Observed::Same => Reason::InStep,
+        Observed::Changed { .. } if draft.link.page == Page::Withheld => Reason::NoIncident,
+        Observed::Changed { .. } if draft.target(System::PagerDuty) == Some(status) && commanded => {
+            Reason::Echo(Guard::Commanded)
+        }
+        Observed::Changed { .. } if draft.target(System::PagerDuty) == Some(status) => Reason::InStep,
+        Observed::Changed { .. } => {
+            draft.command_status(System::PagerDuty, status);
+            let done = match status {
+                Status::Open => "let go of the alert: it is not acknowledged any more",
+                Status::Acknowledged => "acknowledged the alert",
+                Status::Resolved => "closed the alert",
+            };
+            let sentence = format!("{} {done}", text::who(&draft.event.actor));
+            draft.write_note(System::PagerDuty, text::about(System::Opsgenie, &text::with_words(sentence, words)));
+            return draft.done(Reason::Mirrored);
+        }
+    };
+    // Nothing is to be done about the state, but what was said with it is news all the same.
+    match words {
+        Some(words) if draft.link.page != Page::Withheld => {
+            let text = text::said(System::Opsgenie, &draft.event.actor, words);
+            draft.write_note(System::PagerDuty, text);
+            draft.done(Reason::Mirrored)
+        }
+        Some(_) | None => draft.done(reason),
+    }
+}
+
+fn note(mut draft: Draft<'_>, words: &str) -> Decision {
+    // Used up whichever guard fires, so that it cannot swallow a person's equal note later.
+    let written = draft.link.use_up_echo(System::Opsgenie, None, Some(&TextHash::of(&[words])));
+    if draft.is_ours(System::Opsgenie) {
+        return draft.done(Reason::Echo(Guard::Actor));
+    }
+    if written {
+        return draft.done(Reason::Echo(Guard::WrittenNote));
+    }
+    if draft.bears_our_prefix(words) {
+        return draft.done(Reason::Echo(Guard::Prefix));
+    }
+    if is_twin(&mut draft, words, NoteVia::Itself) {
+        return draft.done(Reason::NoteTwin);
+    }
+    if draft.link.page == Page::Withheld {
+        return draft.done(Reason::NoIncident);
+    }
+    let text = text::said(System::Opsgenie, &draft.event.actor, words);
+    draft.write_note(System::PagerDuty, text);
+    draft.done(Reason::Mirrored)
+}
+
+/// Puts a person's note down, unless it is the twin of one that came the other way just now: then that one is paired.
+fn is_twin(draft: &mut Draft<'_>, words: &str, via: NoteVia) -> bool {
+    let at = draft.when();
+    let hash = TextHash::of(&[text::who(&draft.event.actor), words]);
+    let twin = draft.link.heard.iter_mut().find(|heard| {
+        let apart = at.since(heard.at).max(heard.at.since(at));
+        let other_way = heard.alone.is_some_and(|alone| alone != via);
+        heard.system == System::Opsgenie && heard.hash == hash && other_way && apart <= TWIN_WINDOW
+    });
+    if let Some(twin) = twin {
+        twin.alone = None;
+        return true;
+    }
+    draft.link.heard.push(HeardNote { system: System::Opsgenie, id: None, hash, at, alone: Some(via) });
+    false
+}
+
+fn priority(mut draft: Draft<'_>, facts: &AlertFacts) -> Decision {
+    let Some(priority) = facts.priority else { return draft.done(Reason::Ignored) };
+    let at = draft.event.occurred_at;
+    if let (Some(at), Some(known_at)) = (at, draft.link.priority_at)
+        && at < known_at
+    {
+        return draft.done(Reason::Stale);
+    }
+    draft.link.priority_at = at.or(draft.link.priority_at);
+    // Some webhooks tell an old priority without a change of it.
+    if draft.link.facts.priority.replace(priority) == Some(priority) {
+        return draft.done(Reason::InStep);
+    }
+    if draft.is_ours(System::Opsgenie) {
+        return draft.done(Reason::Echo(Guard::Actor));
+    }
+    if draft.link.page == Page::Withheld {
+        return draft.done(Reason::NoIncident);
+    }
+    let by = text::who(&draft.event.actor).to_owned();
+    draft.push(System::PagerDuty, Action::UpdatePriority { priority, by });
+    draft.done(Reason::Mirrored)
+}
+
+/// Something that PagerDuty has no counterpart of: its people are told.
+fn told(mut draft: Draft<'_>, done: &str) -> Decision {
+    if draft.is_ours(System::Opsgenie) {
+        return draft.done(Reason::Echo(Guard::Actor));
+    }
+    if draft.link.page == Page::Withheld {
+        return draft.done(Reason::NoIncident);
+    }
+    let sentence = format!("{} {done}", text::who(&draft.event.actor));
+    draft.write_note(System::PagerDuty, text::about(System::Opsgenie, &sentence));
+    draft.done(Reason::Mirrored)
+}

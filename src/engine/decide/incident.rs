@@ -1,0 +1,175 @@
+//! What happened to an incident, and what Opsgenie is to hear of it.
+
+use super::super::event::{IncidentChange, IncidentEvent, IncidentId, IncidentNote, Status, System};
+use super::super::link::{HeardNote, Observed, Page, TextHash};
+use super::super::outbox::Action;
+use super::super::policy::OnResolved;
+use super::{Decision, Draft, Guard, Reason, Unlinked, text};
+
+pub(super) fn decide(mut draft: Draft<'_>, happened: &IncidentEvent) -> Decision {
+    let mut completed = false;
+    match &draft.link.page {
+        Page::Standing(incident) if *incident == happened.incident => {}
+        Page::Standing(_) => return draft.done(Reason::Unlinked(Unlinked::OtherIncident)),
+        Page::Withheld => return draft.done(Reason::NoIncident),
+        Page::Joining => return draft.hold(),
+        // The event has overtaken the answer to our create; its key says that the incident is ours.
+        Page::Pending | Page::Dead => {
+            draft.link.page = Page::Standing(happened.incident.clone());
+            completed = true;
+        }
+    }
+    let decision = match (&happened.change, happened.status) {
+        (IncidentChange::Annotated(note), _) => annotated(draft, note),
+        (IncidentChange::MergedInto(into), _) => merged(draft, into),
+        (_, Some(status)) => state(draft, status, &happened.change),
+        (_, None) => draft.done(Reason::Ignored),
+    };
+    match decision.reason {
+        Reason::InStep | Reason::Ignored | Reason::Echo(Guard::Actor) if completed => {
+            Decision { reason: Reason::Linked, ..decision }
+        }
+        _ => decision,
+    }
+}
+
+fn annotated(mut draft: Draft<'_>, note: &IncidentNote) -> Decision {
+    let hash = (!note.trimmed).then(|| TextHash::of(&[&note.text]));
+    let written = draft.link.use_up_echo(System::PagerDuty, Some(&note.id), hash.as_ref());
+    if draft.is_ours(System::PagerDuty) {
+        return draft.done(Reason::Echo(Guard::Actor));
+    }
+    if written {
+        return draft.done(Reason::Echo(Guard::WrittenNote));
+    }
+    if draft.bears_our_prefix(&note.text) {
+        return draft.done(Reason::Echo(Guard::Prefix));
+    }
+    if draft.link.heard.iter().any(|heard| heard.system == System::PagerDuty && heard.id.as_ref() == Some(&note.id)) {
+        return draft.done(Reason::Duplicate);
+    }
+    if draft.link.alert_deleted {
+        return draft.done(Reason::AlertDeleted);
+    }
+    // A later note must not overtake one whose text is still being fetched.
+    if draft.link.fetching_note.is_some() {
+        return draft.hold();
+    }
+    if note.trimmed {
+        draft.link.fetching_note = Some(note.id.clone());
+        draft.push(System::PagerDuty, Action::FetchNote { id: note.id.clone(), text: note.text.clone() });
+        return draft.hold();
+    }
+    let at = draft.when();
+    let hash = TextHash::of(&[&note.text]);
+    draft.link.heard.push(HeardNote { system: System::PagerDuty, id: Some(note.id.clone()), hash, at, alone: None });
+    let text = text::said(System::PagerDuty, &draft.event.actor, &note.text);
+    draft.write_note(System::Opsgenie, text);
+    draft.done(Reason::Mirrored)
+}
+
+/// The incident goes on as another one. The link follows; where that one stands must be read.
+fn merged(mut draft: Draft<'_>, into: &IncidentId) -> Decision {
+    draft.link.page = Page::Standing(into.clone());
+    draft.link.merged = true;
+    draft.link.pagerduty.known = None;
+    draft.push(System::PagerDuty, Action::FetchIncident);
+    if draft.link.alert_deleted {
+        return draft.done(Reason::AlertDeleted);
+    }
+    let sentence = format!("{} merged the incident into {into}", text::who(&draft.event.actor));
+    draft.write_note(System::Opsgenie, text::about(System::PagerDuty, &sentence));
+    draft.done(Reason::Mirrored)
+}
+
+fn state(mut draft: Draft<'_>, status: Status, change: &IncidentChange) -> Decision {
+    let ours = draft.is_ours(System::PagerDuty);
+    if ours && *change == IncidentChange::Reopened {
+        return revived(draft, status);
+    }
+    if draft.is_late_echo(System::PagerDuty, status) {
+        return draft.done(Reason::Echo(Guard::Actor));
+    }
+    let commanded = draft.link.pagerduty.commanded.is_some_and(|c| c.status == status);
+    let observed = draft.link.pagerduty.observe(status, draft.event.occurred_at);
+    if status != Status::Resolved && matches!(observed, Observed::Changed { .. }) {
+        draft.link.told_superseded = false;
+    }
+    // A merged incident may be shared: what we did to it for another alert is news to this one.
+    let shared = draft.link.merged && !commanded && matches!(observed, Observed::Changed { .. });
+    if ours && !shared {
+        return draft.done(Reason::Echo(Guard::Actor));
+    }
+    match observed {
+        Observed::Stale => draft.done(Reason::Stale),
+        Observed::Same => draft.done(Reason::InStep),
+        Observed::Changed { .. } if commanded => draft.done(Reason::Echo(Guard::Commanded)),
+        Observed::Changed { .. } if draft.link.alert_deleted => draft.done(Reason::AlertDeleted),
+        Observed::Changed { from } => changed(draft, from, status, change),
+    }
+}
+
+fn changed(mut draft: Draft<'_>, from: Option<Status>, status: Status, change: &IncidentChange) -> Decision {
+    let alert = draft.target(System::Opsgenie);
+    let who = person(&draft);
+    let sentence = match status {
+        _ if alert == Some(Status::Resolved) && status == Status::Resolved => return draft.done(Reason::InStep),
+        _ if alert == Some(Status::Resolved) => return draft.done(Reason::AlertClosed),
+        Status::Acknowledged if alert == Some(Status::Acknowledged) => return draft.done(Reason::InStep),
+        Status::Acknowledged => {
+            draft.command_status(System::Opsgenie, Status::Acknowledged);
+            match who {
+                Some(who) => format!("{who} acknowledged the incident"),
+                None => "The incident was acknowledged automatically".to_owned(),
+            }
+        }
+        Status::Resolved => {
+            if draft.policy.on_pagerduty_resolved == OnResolved::Close {
+                draft.command_status(System::Opsgenie, Status::Resolved);
+            }
+            match who {
+                Some(who) => format!("{who} resolved the incident"),
+                None => "The incident was resolved automatically".to_owned(),
+            }
+        }
+        // It is born open, whatever the alert has become meanwhile: what the alert became is on its way there.
+        Status::Open if from.is_none() => return draft.done(Reason::InStep),
+        Status::Open => {
+            let reopened = from == Some(Status::Resolved) || *change == IncidentChange::Reopened;
+            if alert == Some(Status::Open) && !reopened {
+                return draft.done(Reason::InStep);
+            }
+            if alert != Some(Status::Open) {
+                draft.command_status(System::Opsgenie, Status::Open);
+            }
+            match (reopened, who) {
+                (true, Some(who)) => format!("{who} reopened the incident"),
+                (true, None) => "The incident was reopened automatically".to_owned(),
+                (false, Some(who)) => format!("{who} let go of the incident: it is not acknowledged any more"),
+                (false, None) => "The acknowledgement timed out: nobody works on the incident".to_owned(),
+            }
+        }
+    };
+    draft.write_note(System::Opsgenie, text::about(System::PagerDuty, &sentence));
+    draft.done(Reason::Mirrored)
+}
+
+/// A late write of ours has reopened what a person had resolved: that is undone, and owned up to.
+fn revived(mut draft: Draft<'_>, status: Status) -> Decision {
+    draft.link.pagerduty.observe(status, draft.event.occurred_at);
+    if draft.link.pagerduty.commanded.is_some_and(|c| c.status == Status::Resolved) {
+        return draft.done(Reason::Echo(Guard::Commanded));
+    }
+    draft.command_status(System::PagerDuty, Status::Resolved);
+    if !draft.link.alert_deleted {
+        let sentence =
+            "A late change of crosspage reopened the incident that had just been resolved; it is resolved again";
+        draft.write_note(System::Opsgenie, text::about(System::PagerDuty, sentence));
+    }
+    draft.done(Reason::Revived)
+}
+
+/// The name of the person who did it, if it was one.
+fn person(draft: &Draft<'_>) -> Option<String> {
+    draft.event.actor.person.then(|| text::who(&draft.event.actor).to_owned())
+}

@@ -1,0 +1,164 @@
+//! How one of our commands ended, and what follows from it.
+
+use super::super::event::{
+    Actor, AlertAction, AlertEvent, AlertFacts, Event, EventBody, IncidentChange, IncidentEvent, Settled, Status,
+    System, Timestamp,
+};
+use super::super::link::{Known, Page, Side};
+use super::super::outbox::call::IncidentState;
+use super::super::outbox::{Action, DropReason, FetchedAlert, Outcome};
+use super::{Decision, Draft, Reason, Unlinked, page, text, too_old, unlinked};
+
+pub(super) fn decide(mut draft: Draft<'_>, settled: &Settled) -> Decision {
+    let to = settled.entry.command.to;
+    let action = &settled.entry.command.action;
+    if let Action::SetStatus { mark, .. } = action {
+        draft.link.side_mut(to).clear_commanded(*mark);
+    }
+    match &settled.outcome {
+        Outcome::Created { incident, at, author, .. } => {
+            // A state that was read says nothing of who did it: the webhook, or the reconciler, will.
+            draft.link.pagerduty.known.get_or_insert(Known { status: Status::Open, at: *at });
+            if draft.link.incident().is_none() {
+                draft.link.page = Page::Standing(incident.clone());
+            }
+            draft.learned_id.clone_from(author);
+            if let Action::Create(new) = action
+                && new.bare
+            {
+                let text = format!("PagerDuty did not take these with the incident:\n{}", new.details);
+                draft.write_note(System::PagerDuty, text::about(System::Opsgenie, &text));
+            }
+            draft.done(Reason::Carried)
+        }
+        Outcome::Noted { id, author } => {
+            if let Action::Note { mark, .. } = action
+                && let Some(note) = draft.link.written.iter_mut().find(|n| n.mark == *mark)
+            {
+                note.done = true;
+                note.id = note.id.take().or_else(|| id.clone());
+            }
+            draft.learned_id.clone_from(if to == System::PagerDuty { author } else { &None });
+            draft.done(Reason::Carried)
+        }
+        Outcome::InState { status, at } => {
+            in_state(draft.link.side_mut(to), *status, *at);
+            draft.done(Reason::Carried)
+        }
+        Outcome::Superseded { .. } => superseded(draft, to, action),
+        Outcome::Prioritised => draft.done(Reason::Carried),
+        Outcome::NotApplicable => {
+            if let Action::UpdatePriority { priority, by } = action {
+                let sentence = format!("{by} changed the priority to {}", priority.name());
+                draft.write_note(System::PagerDuty, text::about(System::Opsgenie, &sentence));
+            }
+            draft.done(Reason::Carried)
+        }
+        Outcome::FetchedAlert(alert) => fetched_alert(draft, alert.as_ref()),
+        Outcome::FetchedIncident(Some(incident)) => fetched_incident(draft, incident),
+        Outcome::FetchedIncident(None) => draft.done(Reason::Fetched),
+        Outcome::FetchedNote(text) => fetched_note(draft, text.as_deref(), Reason::Fetched),
+        Outcome::Dropped(why) => {
+            if *why == DropReason::ClosedBeforeDelivery {
+                draft.link.page = Page::Withheld;
+                draft.link.pagerduty.commanded = None;
+            }
+            draft.done(Reason::Overtaken)
+        }
+        Outcome::Dead { .. } => match action {
+            Action::Create(_) if draft.link.incident().is_none() => {
+                draft.link.page = Page::Dead;
+                draft.done(Reason::GivenUp)
+            }
+            Action::FetchNote { .. } => fetched_note(draft, None, Reason::GivenUp),
+            Action::Create(_)
+            | Action::SetStatus { .. }
+            | Action::Note { .. }
+            | Action::UpdatePriority { .. }
+            | Action::FetchAlert
+            | Action::FetchIncident => draft.done(Reason::GivenUp),
+        },
+    }
+}
+
+/// The side is where we wanted it. A webhook may have told a later state meanwhile, which then stands.
+fn in_state(side: &mut Side, status: Status, at: Option<Timestamp>) {
+    side.observe(status, at);
+}
+
+/// The other side is over and was left alone. What is known of it is not changed: the webhook of the resolution is on its
+/// way and tells who did it, or the reconciler will find it.
+fn superseded(mut draft: Draft<'_>, to: System, action: &Action) -> Decision {
+    let tell = to == System::PagerDuty && !draft.link.told_superseded && !draft.link.alert_deleted;
+    if tell {
+        draft.link.told_superseded = true;
+        let what = match action {
+            Action::SetStatus { status: Status::Acknowledged, .. } => "the acknowledgement",
+            _ => "the un-acknowledgement",
+        };
+        let sentence = format!("The incident is resolved already, so {what} was not passed on");
+        draft.write_note(System::Opsgenie, text::about(System::PagerDuty, &sentence));
+    }
+    draft.done(Reason::Superseded)
+}
+
+fn fetched_alert(mut draft: Draft<'_>, alert: Option<&FetchedAlert>) -> Decision {
+    let now = draft.event.received_at;
+    let joining = draft.link.page == Page::Joining;
+    let Some(alert) = alert else {
+        return if joining { unlinked(Unlinked::NoSuchAlert) } else { draft.done(Reason::Fetched) };
+    };
+    if joining {
+        if alert.status == Status::Resolved {
+            return unlinked(Unlinked::NotOpen);
+        }
+        if let Some(why) = too_old(alert.facts.created_at, now, draft.policy) {
+            return unlinked(why);
+        }
+        draft.link.facts = alert.facts.clone();
+        page(&mut draft);
+        draft.released = std::mem::take(&mut draft.link.held);
+    }
+    // What the waiting events do not explain, the state that was read does.
+    let action = match alert.status {
+        Status::Open => None,
+        Status::Acknowledged => Some(AlertAction::Acknowledge { note: None }),
+        Status::Resolved => Some(AlertAction::Close { note: None }),
+    };
+    if let Some(action) = action {
+        let happened = AlertEvent { alert: draft.link.alert.clone(), facts: AlertFacts::default(), action };
+        draft.released.push(read_event(EventBody::Alert(happened), alert.at, now));
+    }
+    draft.done(Reason::Fetched)
+}
+
+fn fetched_incident(mut draft: Draft<'_>, incident: &IncidentState) -> Decision {
+    let happened = IncidentEvent {
+        incident: incident.id.clone(),
+        incident_key: None,
+        status: Some(incident.status),
+        change: IncidentChange::Other("read".to_owned()),
+    };
+    let now = draft.event.received_at;
+    draft.released.push(read_event(EventBody::Incident(happened), incident.at, now));
+    draft.done(Reason::Fetched)
+}
+
+/// The first of the held notes is the one whose text was fetched; the others were held behind it.
+fn fetched_note(mut draft: Draft<'_>, text: Option<&str>, reason: Reason) -> Decision {
+    draft.link.fetching_note = None;
+    draft.released = std::mem::take(&mut draft.link.held);
+    if let Some(Event { body: EventBody::Incident(first), .. }) = draft.released.first_mut()
+        && let IncidentChange::Annotated(note) = &mut first.change
+    {
+        note.text = text.map_or_else(|| text::marked_as_cut(&note.text), str::to_owned);
+        note.trimmed = false;
+    }
+    draft.done(reason)
+}
+
+/// What was read, as an event. Nobody tells who brought it about, so it is ascribed to somebody.
+fn read_event(body: EventBody, at: Option<Timestamp>, now: Timestamp) -> Event {
+    let actor = Actor { person: true, ..Actor::nobody() };
+    Event { dedupe: Vec::new(), request_id: None, occurred_at: at, received_at: now, actor, body }
+}
