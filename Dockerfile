@@ -1,8 +1,4 @@
 FROM rust:1.95-slim-bookworm AS build
-# A C compiler and cmake, for the cryptography under TLS.
-RUN apt-get update \
-    && apt-get install --yes --no-install-recommends build-essential cmake \
-    && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 COPY . .
 RUN cargo build --release --locked --bin crosspage
