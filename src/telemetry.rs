@@ -81,7 +81,7 @@ fn may_show(metadata: &Metadata<'_>) -> bool {
     *metadata.level() <= Level::INFO || matches!(root, Some("crosspage" | "simulators"))
 }
 
-/// The text format's fields, with whatever could start a line, reorder it or command a terminal written out as an escape.
+/// The text format's fields. What could start a line, reorder it or command a terminal is written out as an escape.
 struct EscapedFields;
 
 impl<'w> FormatFields<'w> for EscapedFields {
