@@ -1,3 +1,5 @@
 //! crosspage keeps an Opsgenie alert and a PagerDuty incident telling the same story.
 
+pub mod config;
 pub mod engine;
+pub mod telemetry;

@@ -1,0 +1,279 @@
+//! The environment, read once at start into a [`Config`]. Every problem is reported at once, each naming its key.
+//!
+//! A built `Config` is valid. Values come from the process environment, then from `.env` in the working directory.
+
+mod env_file;
+#[cfg(test)]
+mod tests;
+mod vars;
+
+use std::env;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::engine::OnResolved;
+use crate::telemetry::{self, LogFormat};
+use env_file::EnvFile;
+use vars::{KEYS, SECRETS, Vars};
+
+/// What an installation has chosen.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The incidents' side.
+    pub pagerduty: PagerDuty,
+    /// The alerts' side.
+    pub opsgenie: Opsgenie,
+    /// Where webhooks are received.
+    pub listen: SocketAddr,
+    /// Where everything is kept.
+    pub database: DatabaseUrl,
+    /// What a resolved incident does to its alert.
+    pub on_pagerduty_resolved: OnResolved,
+    /// How long finished links are kept, and how late an alert may still be taken in.
+    pub retention: Duration,
+    /// How log lines are written.
+    pub log_format: LogFormat,
+    /// Which log lines are written, in the form of `RUST_LOG`.
+    pub log_filter: String,
+    /// What is allowed but unwise, to be logged at start.
+    pub warnings: Vec<String>,
+}
+
+/// What is needed to talk and listen to PagerDuty.
+#[derive(Clone, Debug)]
+pub struct PagerDuty {
+    /// A REST API key that may write.
+    pub api_key: SecretString,
+    /// The service that incidents are created on.
+    pub service_id: String,
+    /// What webhooks are signed with; several while a secret is being replaced. Never empty.
+    pub webhook_secrets: Vec<SecretString>,
+    /// The automation user's e-mail address, which every write carries.
+    pub email: String,
+    /// The automation user's name.
+    pub user: String,
+    /// What paths are appended to, without a slash at its end.
+    pub api_url: String,
+    /// Calls a minute.
+    pub rate_limit: u32,
+}
+
+/// What is needed to talk and listen to Opsgenie.
+#[derive(Clone, Debug)]
+pub struct Opsgenie {
+    /// The key of an API integration.
+    pub api_key: SecretString,
+    /// The outgoing webhook integrations that are listened to. Never empty.
+    pub integration_ids: Vec<String>,
+    /// Who our calls say they are.
+    pub user: String,
+    /// What webhooks carry in `Authorization: Bearer`, if they are to be held to it.
+    pub webhook_token: Option<SecretString>,
+    /// What paths are appended to, without a slash at its end.
+    pub api_url: String,
+    /// Calls a minute.
+    pub rate_limit: u32,
+    /// What precedes an alert's id in the address of its page; none when `api_url` is not Opsgenie's own. Nobody could
+    /// verify the form of these addresses, so they are good for a link that a person may follow and for nothing else.
+    pub alert_page: Option<String>,
+}
+
+/// Where everything is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DatabaseUrl {
+    /// The embedded store, in this directory.
+    Sled(PathBuf),
+}
+
+/// Everything that is wrong with the environment.
+#[derive(Debug, thiserror::Error)]
+pub struct ConfigError {
+    /// One or more.
+    pub problems: Vec<Problem>,
+}
+
+/// What is wrong with one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The key, or `.env` for the file itself.
+    pub key: String,
+    /// What is wrong and what to do, to be read after the key. It never shows a secret.
+    pub text: String,
+}
+
+impl Config {
+    /// Reads the process environment and, behind it, `.env` in the working directory.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        let file = EnvFile::read(Path::new(".env"))?;
+        // What is not UTF-8 is refused by the replacement character in it.
+        let process = |key: &str| env::var_os(key).map(|value| value.to_string_lossy().into_owned());
+        let mut config = Self::from_vars(|key| process(key).or_else(|| file.get(key)))?;
+
+        let mut keys: Vec<_> = env::vars_os().map(|(key, _)| key.to_string_lossy().into_owned()).collect();
+        keys.extend(file.keys().map(str::to_owned));
+        config.warnings.extend(unknown_keys(keys));
+        Ok(config)
+    }
+
+    /// Reads what `lookup` tells of each key, and the files that `<KEY>_FILE` names.
+    pub fn from_vars(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut vars = Vars::new(lookup);
+        let pagerduty = PagerDuty::read(&mut vars);
+        let opsgenie = Opsgenie::read(&mut vars);
+        let config = Self {
+            listen: vars.optional("LISTEN_ADDR", vars::listen).unwrap_or_else(|| ([0, 0, 0, 0], 5001).into()),
+            database: vars
+                .optional("DATABASE_URL", database)
+                .unwrap_or_else(|| DatabaseUrl::Sled("data/crosspage".into())),
+            on_pagerduty_resolved: vars
+                .optional(
+                    "ON_PAGERDUTY_RESOLVED",
+                    vars::word(&[("note", OnResolved::Note), ("close", OnResolved::Close)]),
+                )
+                .unwrap_or(OnResolved::Note),
+            retention: days(vars.optional("RETENTION_DAYS", retention_days).unwrap_or(30)),
+            log_format: vars
+                .optional("LOG_FORMAT", vars::word(&[("text", LogFormat::Text), ("json", LogFormat::Json)]))
+                .unwrap_or_default(),
+            log_filter: vars.optional("RUST_LOG", log_filter).unwrap_or_else(|| "info".to_owned()),
+            warnings: warnings(&opsgenie),
+            pagerduty,
+            opsgenie,
+        };
+        match vars.into_problems() {
+            problems if problems.is_empty() => Ok(config),
+            problems => Err(ConfigError { problems }),
+        }
+    }
+}
+
+impl PagerDuty {
+    const US: &str = "https://api.pagerduty.com";
+    const EU: &str = "https://api.eu.pagerduty.com";
+
+    fn read(vars: &mut Vars<impl Fn(&str) -> Option<String>>) -> Self {
+        let preset = vars.optional("PAGERDUTY_REGION", vars::word(&[("us", Self::US), ("eu", Self::EU)]));
+        Self {
+            api_key: vars.required("PAGERDUTY_API_KEY", "a REST API key that may write", vars::header_secret),
+            service_id: vars.required("PAGERDUTY_SERVICE_ID", "the id of the service to page", vars::id),
+            webhook_secrets: vars.required(
+                "PAGERDUTY_WEBHOOK_SECRET",
+                "the signing secret of the webhook subscription",
+                vars::secrets,
+            ),
+            email: vars.required("PAGERDUTY_EMAIL", "the automation user's e-mail address", vars::email),
+            user: vars.required("PAGERDUTY_USER", "the automation user's name", vars::name),
+            api_url: vars
+                .optional("PAGERDUTY_API_URL", vars::base_url)
+                .unwrap_or_else(|| preset.unwrap_or(Self::US).to_owned()),
+            rate_limit: vars.optional("PAGERDUTY_RATE_LIMIT", rate_limit).unwrap_or(900),
+        }
+    }
+}
+
+impl Opsgenie {
+    const US: &str = "https://api.opsgenie.com";
+    const EU: &str = "https://api.eu.opsgenie.com";
+
+    fn read(vars: &mut Vars<impl Fn(&str) -> Option<String>>) -> Self {
+        let preset = vars.optional("OPSGENIE_REGION", vars::word(&[("us", Self::US), ("eu", Self::EU)]));
+        let api_url =
+            vars.optional("OPSGENIE_API_URL", vars::base_url).unwrap_or_else(|| preset.unwrap_or(Self::US).to_owned());
+        let alert_page = match api_url.as_str() {
+            Self::US => Some("https://app.opsgenie.com/alert/detail/".to_owned()),
+            Self::EU => Some("https://app.eu.opsgenie.com/alert/detail/".to_owned()),
+            _ => None,
+        };
+        Self {
+            api_key: vars.required("OPSGENIE_API_KEY", "the key of an API integration", vars::header_secret),
+            integration_ids: vars.required(
+                "OPSGENIE_INTEGRATION_ID",
+                "the id of the outgoing webhook integration",
+                vars::ids,
+            ),
+            user: vars.optional("OPSGENIE_USER", vars::name).unwrap_or_else(|| "crosspage".to_owned()),
+            webhook_token: vars.optional("OPSGENIE_WEBHOOK_TOKEN", vars::header_secret),
+            api_url,
+            rate_limit: vars.optional("OPSGENIE_RATE_LIMIT", rate_limit).unwrap_or(900),
+            alert_page,
+        }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, problem) in self.problems.iter().enumerate() {
+            let line_end = if i == 0 { "" } else { "\n" };
+            write!(f, "{line_end}{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.key, self.text)
+    }
+}
+
+fn database(text: &str) -> Result<DatabaseUrl, &'static str> {
+    if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+        return Err("names PostgreSQL, which is not supported yet: use sled://PATH");
+    }
+    let path = text.strip_prefix("sled://").ok_or("must be sled://PATH, such as sled://data/crosspage")?;
+    if path.is_empty() || path.contains(|c: char| c.is_control() || c == '?' || c == '#') {
+        return Err("must name a directory after sled://, without ? and #");
+    }
+    Ok(DatabaseUrl::Sled(path.into()))
+}
+
+fn rate_limit(text: &str) -> Result<u32, String> {
+    vars::number(1..=100_000)(text)
+}
+
+/// The vendors send a webhook again for 48 hours, so whatever knows that it was seen must live longer.
+fn retention_days(text: &str) -> Result<u32, String> {
+    vars::number(3..=3650)(text)
+}
+
+fn days(days: u32) -> Duration {
+    Duration::from_secs(u64::from(days) * 24 * 60 * 60)
+}
+
+fn log_filter(text: &str) -> Result<String, &'static str> {
+    match telemetry::parse_filter(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("is no log filter: write a level, or several like info,crosspage::delivery=debug"),
+    }
+}
+
+fn warnings(opsgenie: &Opsgenie) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if opsgenie.webhook_token.is_none() {
+        let text =
+            "OPSGENIE_WEBHOOK_TOKEN is not set: an integration's id is no secret, so whoever knows it can page people";
+        warnings.push(text.to_owned());
+    }
+    if opsgenie.user.contains('@') {
+        let text =
+            "OPSGENIE_USER looks like a person's address: what that person does would be taken for an echo of ours";
+        warnings.push(text.to_owned());
+    }
+    warnings
+}
+
+/// Warnings about keys that look like ours and mean nothing.
+fn unknown_keys(mut keys: Vec<String>) -> Vec<String> {
+    keys.sort_unstable();
+    keys.dedup();
+    let known = |key: &str| KEYS.contains(&key) || key.strip_suffix("_FILE").is_some_and(|key| SECRETS.contains(&key));
+    keys.iter()
+        .filter(|key| key.starts_with("PAGERDUTY_") || key.starts_with("OPSGENIE_"))
+        .filter(|key| !known(key))
+        .map(|key| format!("{} means nothing to crosspage: is it misspelt?", key.escape_debug()))
+        .collect()
+}
