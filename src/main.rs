@@ -1,3 +1,86 @@
-//! The command line.
+//! The command line: parse, call, exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use crosspage::app::{Application, StartError, Tuning};
+use crosspage::config::Config;
+use crosspage::telemetry;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Keeps an Opsgenie alert and a PagerDuty incident telling the same story.
+#[derive(Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Subcommands>,
+}
+
+#[derive(Subcommand)]
+enum Subcommands {
+    /// Take webhooks and pass on what they tell (the default).
+    Serve,
+    /// Try crosspage between two simulated vendors on this machine; no account is needed.
+    #[cfg(feature = "sandbox")]
+    #[command(after_help = "Example: crosspage sandbox --once")]
+    Sandbox(crosspage::sandbox::Options),
+}
+
+/// The configuration is wrong, or the listener cannot be opened.
+const EXIT_SETUP: u8 = 2;
+/// The store has failed, or cannot be opened. A supervisor should restart crosspage, and an operator should look.
+const EXIT_STORE: u8 = 3;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(EXIT_SETUP, &format!("cannot start: {error}")),
+    };
+    match arguments.command.unwrap_or(Subcommands::Serve) {
+        Subcommands::Serve => runtime.block_on(serve()),
+        #[cfg(feature = "sandbox")]
+        Subcommands::Sandbox(options) => runtime.block_on(crosspage::sandbox::run(options)),
+    }
+}
+
+async fn serve() -> ExitCode {
+    let config = match Config::from_env() {
+        Ok(config) => config,
+        Err(error) => return fail(EXIT_SETUP, &error.to_string()),
+    };
+    if let Err(error) = telemetry::init(config.log_format, &config.log_filter) {
+        return fail(EXIT_SETUP, &error.to_string());
+    }
+    let (mut interrupt, mut terminate) = match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+        (Ok(interrupt), Ok(terminate)) => (interrupt, terminate),
+        (Err(error), _) | (_, Err(error)) => return fail(EXIT_SETUP, &format!("cannot listen for signals: {error}")),
+    };
+    let app = match Application::start(config, Tuning::default()).await {
+        Ok(app) => app,
+        Err(error @ StartError::Store(_)) => return fail(EXIT_STORE, &error.to_string()),
+        Err(error) => return fail(EXIT_SETUP, &error.to_string()),
+    };
+    let failure = tokio::select! {
+        _ = interrupt.recv() => None,
+        _ = terminate.recv() => None,
+        error = app.failed() => Some(error),
+    };
+    match failure {
+        None => {
+            app.stop().await;
+            ExitCode::SUCCESS
+        }
+        // Nothing is tidied up: what was acknowledged is on disk, and a store that failed is not to be written to.
+        Some(error) => fail(EXIT_STORE, &format!("the store has failed: {error}")),
+    }
+}
+
+fn fail(code: u8, message: &str) -> ExitCode {
+    tracing::error!("{message}");
+    // The log may be filtered, or not set up yet; whoever started this must see it.
+    if !tracing::enabled!(tracing::Level::ERROR) {
+        eprintln!("crosspage: {message}");
+    }
+    ExitCode::from(code)
+}

@@ -1,0 +1,184 @@
+//! The whole product in one process: built from a configuration, started, stopped.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tracing::{error, info, warn};
+
+use crate::clock::now;
+use crate::config::Config;
+use crate::delivery::{self, Vendors};
+use crate::engine::{Identity, Policy, Timestamp};
+use crate::http::{HttpSettings, InvalidSetting};
+use crate::server::{self, Doors};
+use crate::store::{self, Store, StoreError};
+use crate::{opsgenie, pagerduty};
+
+/// What an installation has no reason to choose, but a test or the sandbox has.
+#[derive(Clone, Debug, Default)]
+pub struct Tuning {
+    /// How delivery goes about it; its rates come from the configuration.
+    pub delivery: delivery::Settings,
+    /// Time-outs of calls.
+    pub http: HttpSettings,
+}
+
+/// Why crosspage did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The listener could not be opened.
+    #[error("cannot listen on {address} (LISTEN_ADDR): {source}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The store could not be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A client could not be built.
+    #[error("cannot set up the vendors' clients: {0}")]
+    Client(#[from] InvalidSetting),
+}
+
+/// A running crosspage.
+pub struct Application {
+    address: SocketAddr,
+    store: Store,
+    server: ServerHandle,
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<std::io::Result<()>>,
+    delivering: JoinHandle<()>,
+    looking_up: JoinHandle<()>,
+}
+
+impl Application {
+    /// Opens the store, then the doors, and starts to deliver. It waits for no vendor.
+    pub async fn start(config: Config, tuning: Tuning) -> Result<Self, StartError> {
+        for warning in &config.warnings {
+            warn!("{warning}");
+        }
+        let store = Store::open(&config.database, store::Settings::new(policy(&config)), now())?;
+        let vendors = vendors(&config, &tuning)?;
+        let (listener, address) = server::bind(config.listen)
+            .map_err(|source| StartError::Listen { address: config.listen, source })?;
+        let doors = Doors {
+            store: store.clone(),
+            opsgenie: opsgenie::webhook::Door::new(&config.opsgenie.integration_ids, config.opsgenie.webhook_token.clone()),
+            pagerduty_secrets: config.pagerduty.webhook_secrets.clone(),
+        };
+        let server = server::serve(listener, doors)
+            .map_err(|source| StartError::Listen { address: config.listen, source })?;
+        let handle = server.handle();
+        let (stop, stopping) = watch::channel(false);
+        let settings = delivery::Settings {
+            opsgenie_rate: config.opsgenie.rate_limit,
+            pagerduty_rate: config.pagerduty.rate_limit,
+            ..tuning.delivery
+        };
+        let looking_up = tokio::spawn(look_up_identity(store.clone(), vendors.pagerduty.clone()));
+        let delivering = tokio::spawn(delivery::run(store.clone(), vendors, settings, stopping));
+        let serving = tokio::spawn(server);
+        info!(listen = %address, database = %config.database, version = env!("CARGO_PKG_VERSION"), "crosspage is running");
+        Ok(Self { address, store, server: handle, stop, serving, delivering, looking_up })
+    }
+
+    /// Where the webhook doors are.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The store, to look into.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Resolves when the store has failed: then nothing can be taken any more, and the process should end.
+    pub async fn failed(&self) -> StoreError {
+        self.store.failed().await
+    }
+
+    /// Stops: no more webhooks, no more claims, calls under way end or are cut off, and the store is flushed. What is left
+    /// to be done is on disk.
+    pub async fn stop(self) {
+        info!("crosspage is stopping");
+        self.looking_up.abort();
+        self.stop.send_replace(true);
+        let (_, delivered) = tokio::join!(self.server.stop(true), self.delivering);
+        if let Err(error) = delivered {
+            error!(%error, "delivery ended abnormally");
+        }
+        if let Err(error) = self.serving.await {
+            error!(%error, "the server ended abnormally");
+        }
+        if let Err(error) = self.store.close().await {
+            error!(%error, "the store was not closed cleanly; what was acknowledged is on disk all the same");
+        }
+        info!("crosspage has stopped");
+    }
+}
+
+fn policy(config: &Config) -> Policy {
+    Policy {
+        on_pagerduty_resolved: config.on_pagerduty_resolved,
+        identity: Identity {
+            pagerduty_ids: std::collections::BTreeSet::new(),
+            pagerduty_name: config.pagerduty.user.clone(),
+            opsgenie_user: config.opsgenie.user.clone(),
+        },
+        // The store knows when it was made, and tells the committer.
+        first_ran_at: Timestamp::from_millis(0),
+        retention: config.retention,
+        alert_page: config.opsgenie.alert_page.clone(),
+    }
+}
+
+fn vendors(config: &Config, tuning: &Tuning) -> Result<Vendors, InvalidSetting> {
+    Ok(Vendors {
+        opsgenie: opsgenie::Client::new(
+            opsgenie::Settings {
+                base_url: config.opsgenie.api_url.clone(),
+                key: config.opsgenie.api_key.clone(),
+                user: config.opsgenie.user.clone(),
+            },
+            &tuning.http,
+        )?,
+        pagerduty: pagerduty::Client::new(
+            pagerduty::Settings {
+                base_url: config.pagerduty.api_url.clone(),
+                key: config.pagerduty.api_key.clone(),
+                email: config.pagerduty.email.clone(),
+                service_id: config.pagerduty.service_id.clone(),
+            },
+            &tuning.http,
+        )?,
+    })
+}
+
+const FIRST_LOOK_UP_AGAIN: Duration = Duration::from_secs(5);
+const LONGEST_LOOK_UP_AGAIN: Duration = Duration::from_secs(600);
+
+/// Finds the automation user's id by its e-mail address, however long that takes. Until then, and if the look-up is
+/// refused, echoes are known by the name, by the ids in answers to our writes, and by what was written.
+async fn look_up_identity(store: Store, pagerduty: pagerduty::Client) {
+    let mut wait = FIRST_LOOK_UP_AGAIN;
+    loop {
+        match pagerduty.user_id().await {
+            Ok(Some(id)) => {
+                info!(user.id = id, "the automation user was found in PagerDuty");
+                if let Err(error) = store.learn(id).await {
+                    error!(%error, "the automation user's id could not be stored");
+                }
+                return;
+            }
+            Ok(None) => error!("PagerDuty has no user with the address PAGERDUTY_EMAIL: every write will be refused"),
+            Err(reason) => warn!(%reason, "the automation user could not be looked up in PagerDuty"),
+        }
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(LONGEST_LOOK_UP_AGAIN);
+    }
+}

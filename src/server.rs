@@ -1,0 +1,315 @@
+//! The public listener: the two webhook doors, and the two questions of an orchestrator.
+//!
+//! A handler authenticates the raw bytes, turns them into an event and stores it. It never calls a vendor, and it answers
+//! 2xx only after the store has the event on disk. A refusal with a 4xx is final to PagerDuty, and three of them switch the
+//! subscription off, so an authentic body that cannot be read is quarantined and accepted.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use actix_web::dev::Server;
+use actix_web::http::StatusCode;
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use futures_util::StreamExt;
+use secrecy::SecretString;
+use serde_json::json;
+use tracing::{error, info, warn};
+
+use crate::clock::now;
+use crate::engine::{Event, EventBody, Reason, System};
+use crate::opsgenie;
+use crate::pagerduty;
+use crate::store::{Quarantined, Recorded, Store, StoreError, Verdict};
+
+/// The largest body that is read. PagerDuty never sends more than 256 KB, and Opsgenie's texts are short.
+pub const MAX_BODY: usize = 1 << 20;
+
+/// How many bytes of bodies that are not authenticated yet may be in memory at once.
+const MAX_UNAUTHENTICATED: usize = 32 << 20;
+
+/// How long a body may take to arrive. PagerDuty waits five seconds for the answer.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+const MAX_CONNECTIONS: usize = 2_048;
+
+/// After how many seconds a webhook that could not be stored should come again.
+const RETRY_AFTER_S: &str = "5";
+
+/// What the doors need.
+pub struct Doors {
+    /// Where events go.
+    pub store: Store,
+    /// Who may knock at Opsgenie's door.
+    pub opsgenie: opsgenie::webhook::Door,
+    /// The secrets that PagerDuty may sign with.
+    pub pagerduty_secrets: Vec<SecretString>,
+}
+
+struct State {
+    doors: Doors,
+    unauthenticated: AtomicUsize,
+    requests: AtomicU64,
+}
+
+/// Binds the public listener. The second value is where it listens, in case the port was left to the system.
+pub fn bind(listen: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(listen)?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+/// Serves the public routes until the server is stopped through its handle.
+pub fn serve(listener: TcpListener, doors: Doors) -> io::Result<Server> {
+    let started = u64::try_from(now().as_millis()).unwrap_or(0);
+    let state =
+        web::Data::from(Arc::new(State { doors, unauthenticated: AtomicUsize::new(0), requests: AtomicU64::new(started) }));
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(state.clone())
+            .service(web::resource("/ops-webhook").route(web::post().to(ops_webhook)))
+            .service(web::resource("/pd-webhook").route(web::post().to(pd_webhook)))
+            .service(web::resource("/healthz").route(web::get().to(healthz)))
+            .service(web::resource("/readyz").route(web::get().to(readyz)))
+    })
+    .workers(std::thread::available_parallelism().map_or(2, |n| n.get().min(4)))
+    .max_connections(MAX_CONNECTIONS)
+    .client_request_timeout(HEAD_TIMEOUT)
+    .shutdown_timeout(5)
+    .disable_signals()
+    .listen(listener)?
+    .run();
+    Ok(server)
+}
+
+async fn ops_webhook(request: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
+    let visit = Visit::new(System::Opsgenie, None, &state);
+    let authorization = request.headers().get("authorization").and_then(|value| value.to_str().ok());
+    if state.doors.opsgenie.authorize(authorization).is_err() {
+        return visit.refused(StatusCode::UNAUTHORIZED, "the Authorization header does not carry OPSGENIE_WEBHOOK_TOKEN");
+    }
+    let body = match read(&request, payload, &state).await {
+        Ok(body) => body,
+        Err((status, why)) => return visit.refused(status, why),
+    };
+    let authentic = match state.doors.opsgenie.authenticate(&body.bytes) {
+        Ok(authentic) => authentic,
+        Err(why) => {
+            let status = match why {
+                opsgenie::webhook::NotAuthentic::NotAnObject => StatusCode::BAD_REQUEST,
+                opsgenie::webhook::NotAuthentic::MissingIntegration
+                | opsgenie::webhook::NotAuthentic::WrongIntegration => StatusCode::FORBIDDEN,
+            };
+            return visit.refused(status, &why.to_string());
+        }
+    };
+    match authentic.parse(now()) {
+        Ok(event) => visit.record(&state, event).await,
+        Err(unreadable) => visit.quarantine(&state, unreadable.to_string(), authentic.body_without_headers()).await,
+    }
+}
+
+async fn pd_webhook(request: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
+    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let webhook_id = header("x-webhook-id").map(str::to_owned);
+    let visit = Visit::new(System::PagerDuty, webhook_id.as_deref(), &state);
+    let body = match read(&request, payload, &state).await {
+        Ok(body) => body,
+        Err((status, why)) => return visit.refused(status, why),
+    };
+    if let Err(why) = pagerduty::signature::verify(&state.doors.pagerduty_secrets, header("x-pagerduty-signature"), &body.bytes) {
+        return visit.refused(StatusCode::FORBIDDEN, &why.to_string());
+    }
+    match pagerduty::webhook::parse(&body.bytes, webhook_id.as_deref(), now()) {
+        Ok(pagerduty::webhook::Inbound::Event(event)) => visit.record(&state, event).await,
+        Ok(pagerduty::webhook::Inbound::Ping) => visit.nothing_to_do("ping"),
+        Ok(pagerduty::webhook::Inbound::Ignored(event_type)) => visit.nothing_to_do(&event_type),
+        Err(unreadable) => visit.quarantine(&state, unreadable.to_string(), body.bytes.clone()).await,
+    }
+}
+
+async fn healthz(state: web::Data<State>) -> HttpResponse {
+    match state.doors.store.failure() {
+        None => HttpResponse::Ok().json(json!({ "status": "ok" })),
+        Some(reason) => HttpResponse::ServiceUnavailable().json(json!({ "status": "failed", "reason": reason })),
+    }
+}
+
+/// Ready to take webhooks. A vendor's outage is no reason not to be: what cannot be delivered now is kept.
+async fn readyz(state: web::Data<State>) -> HttpResponse {
+    match state.doors.store.ready() {
+        Ok(()) => HttpResponse::Ok().json(json!({ "status": "ready" })),
+        Err(reason) => HttpResponse::ServiceUnavailable().json(json!({ "status": "not ready", "reason": reason })),
+    }
+}
+
+/// A body whose bytes count as unauthenticated until it is dropped.
+struct Body {
+    bytes: Vec<u8>,
+    state: web::Data<State>,
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        self.state.unauthenticated.fetch_sub(self.bytes.len(), Ordering::Relaxed);
+    }
+}
+
+type Refusal = (StatusCode, &'static str);
+
+async fn read(request: &HttpRequest, payload: web::Payload, state: &web::Data<State>) -> Result<Body, Refusal> {
+    let announced = request.headers().get("content-length").and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > MAX_BODY) {
+        return Err(TOO_LARGE);
+    }
+    match tokio::time::timeout(BODY_TIMEOUT, collect(payload, state)).await {
+        Ok(read) => read,
+        // No 4xx: PagerDuty would drop the webhook for good.
+        Err(_) => Err((StatusCode::SERVICE_UNAVAILABLE, "the body did not arrive in time")),
+    }
+}
+
+const TOO_LARGE: Refusal = (StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 1 MiB");
+
+async fn collect(mut payload: web::Payload, state: &web::Data<State>) -> Result<Body, Refusal> {
+    let mut body = Body { bytes: Vec::new(), state: state.clone() };
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| (StatusCode::BAD_REQUEST, "the body broke off"))?;
+        if body.bytes.len() + chunk.len() > MAX_BODY {
+            return Err(TOO_LARGE);
+        }
+        let before = state.unauthenticated.fetch_add(chunk.len(), Ordering::Relaxed);
+        body.bytes.extend_from_slice(&chunk);
+        if before + chunk.len() > MAX_UNAUTHENTICATED {
+            return Err((StatusCode::SERVICE_UNAVAILABLE, "too many requests at once"));
+        }
+    }
+    Ok(body)
+}
+
+/// One webhook, from its arrival to the one line that is logged of it.
+struct Visit {
+    system: System,
+    request_id: String,
+    started: Instant,
+}
+
+impl Visit {
+    fn new(system: System, webhook_id: Option<&str>, state: &State) -> Self {
+        let number = state.requests.fetch_add(1, Ordering::Relaxed);
+        let request_id = webhook_id.filter(|id| id.len() <= 100).map_or_else(|| format!("r-{number:x}"), str::to_owned);
+        Self { system, request_id, started: Instant::now() }
+    }
+
+    async fn record(self, state: &State, event: Event) -> HttpResponse {
+        let event = Event { request_id: Some(self.request_id.clone()), ..event };
+        let (alert, incident) = match &event.body {
+            EventBody::Alert(happened) => (Some(happened.alert.to_string()), None),
+            EventBody::Incident(happened) => (None, Some(happened.incident.to_string())),
+            EventBody::Settled(_) => (None, None),
+        };
+        let recorded = state.doors.store.record(event).await;
+        let recorded = match recorded {
+            Ok(recorded) => recorded,
+            Err(error) => return self.not_stored(&error),
+        };
+        let verdict = said(&recorded);
+        info!(
+            vendor = %self.system,
+            request.id = %self.request_id,
+            alert.id = alert,
+            incident.id = incident,
+            verdict,
+            commands = recorded.commands,
+            duration_ms = self.duration_ms(),
+            "a webhook was taken"
+        );
+        let status = if is_news(&recorded) { StatusCode::ACCEPTED } else { StatusCode::OK };
+        HttpResponse::build(status).json(json!({ "status": verdict, "request_id": self.request_id }))
+    }
+
+    async fn quarantine(self, state: &State, reason: String, body: Vec<u8>) -> HttpResponse {
+        let item = Quarantined {
+            system: self.system,
+            received_at: now(),
+            reason: reason.clone(),
+            body,
+            request_id: Some(self.request_id.clone()),
+        };
+        match state.doors.store.quarantine(item).await {
+            Ok(number) => {
+                error!(
+                    vendor = %self.system,
+                    request.id = %self.request_id,
+                    quarantine.id = number,
+                    reason,
+                    "an authentic webhook could not be read: it is kept in the quarantine"
+                );
+                let said = json!({ "status": "quarantined", "request_id": self.request_id });
+                HttpResponse::Accepted().json(said)
+            }
+            Err(error) => self.not_stored(&error),
+        }
+    }
+
+    fn nothing_to_do(self, event_type: &str) -> HttpResponse {
+        info!(
+            vendor = %self.system,
+            request.id = %self.request_id,
+            verdict = "ignored",
+            event = %event_type.escape_debug(),
+            duration_ms = self.duration_ms(),
+            "a webhook was taken"
+        );
+        HttpResponse::Ok().json(json!({ "status": "ignored", "request_id": self.request_id }))
+    }
+
+    fn not_stored(self, error: &StoreError) -> HttpResponse {
+        error!(
+            vendor = %self.system,
+            request.id = %self.request_id,
+            %error,
+            "a webhook was not stored: it is left to the vendor to send it again"
+        );
+        HttpResponse::ServiceUnavailable()
+            .insert_header(("retry-after", RETRY_AFTER_S))
+            .json(json!({ "error": "not stored, send it again later", "request_id": self.request_id }))
+    }
+
+    fn refused(self, status: StatusCode, why: &str) -> HttpResponse {
+        let status_code = status.as_u16();
+        warn!(vendor = %self.system, request.id = %self.request_id, status = status_code, why, "a webhook was refused");
+        HttpResponse::build(status).json(json!({ "error": why, "request_id": self.request_id }))
+    }
+
+    fn duration_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// What became of an event, in a few words.
+fn said(recorded: &Recorded) -> String {
+    match &recorded.verdict {
+        Verdict::Repeat => "repeat".to_owned(),
+        Verdict::Waiting => "waiting".to_owned(),
+        Verdict::Quarantined(number) => format!("quarantined as {number}"),
+        Verdict::Decided(decisions) => {
+            let reasons: Vec<String> = decisions.iter().map(|(_, reason)| reason.to_string()).collect();
+            reasons.join(", ")
+        }
+    }
+}
+
+/// Whether anything was put down that was not known before.
+fn is_news(recorded: &Recorded) -> bool {
+    match &recorded.verdict {
+        Verdict::Repeat => false,
+        Verdict::Waiting | Verdict::Quarantined(_) => true,
+        Verdict::Decided(decisions) => {
+            decisions.iter().any(|(_, reason)| !matches!(reason, Reason::Ignored | Reason::Unlinked(_) | Reason::Duplicate))
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! What happens when a call goes wrong: one story an outcome of a vendor call.
+
+use simulators::{Fault, Flaky};
+
+use crate::harness::{ADA, JANE, Plan, World};
+
+/// Whether a note shows exactly once on each side, whatever fault the first write of it meets.
+async fn check_note_shows_once(fault: Fault) {
+    let world = World::new().await;
+    let (alert, incident) = world.linked("Disk full").await;
+    world.pagerduty.model().faults.once("POST", "/notes", fault.clone());
+    world.opsgenie.model().faults.once("POST", "/notes", fault.clone());
+    world.opsgenie.model().human_adds_note(&alert, JANE, "to the incident");
+    world.opsgenie.model().human_adds_note(&alert, JANE, "and after it");
+    world.pagerduty.model().human_adds_note(&incident, ADA, "to the alert");
+    world.pagerduty.model().human_adds_note(&incident, ADA, "and after that");
+    world.settle().await;
+    let from_alert: Vec<String> =
+        world.incident_notes(&incident).into_iter().filter(|note| note.starts_with("[Opsgenie]")).collect();
+    let from_incident: Vec<String> =
+        world.alert_notes(&alert).into_iter().filter(|note| note.starts_with("[PagerDuty]")).collect();
+    assert_eq!(
+        from_alert,
+        ["[Opsgenie] jane@example.com: to the incident", "[Opsgenie] jane@example.com: and after it"],
+        "{fault:?}"
+    );
+    assert_eq!(
+        from_incident,
+        ["[PagerDuty] Ada Oncall: to the alert", "[PagerDuty] Ada Oncall: and after that"],
+        "{fault:?}"
+    );
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_note_that_met_a_server_error_before_its_effect_shows_once() {
+    check_note_shows_once(Fault::status(500)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_note_that_met_a_server_error_after_its_effect_shows_once() {
+    check_note_shows_once(Fault::StatusAfter(502)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_note_whose_connection_broke_before_its_effect_shows_once() {
+    check_note_shows_once(Fault::ResetBefore).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_note_whose_connection_broke_after_its_effect_shows_once() {
+    check_note_shows_once(Fault::ResetAfter).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_note_whose_answer_cannot_be_read_shows_once() {
+    check_note_shows_once(Fault::GarbageAfter).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_note_that_is_throttled_shows_once() {
+    check_note_shows_once(Fault::Throttle { with_headers: false, reset_s: 1 }).await;
+    check_note_shows_once(Fault::Throttle { with_headers: true, reset_s: 1 }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_note_whose_answer_never_comes_shows_once() {
+    let mut plan = Plan::new();
+    plan.tuning.http.timeout = std::time::Duration::from_millis(300);
+    let world = plan.start().await;
+    let (alert, incident) = world.linked("Disk full").await;
+    world.pagerduty.model().faults.once("POST", "/notes", Fault::Hang);
+    world.opsgenie.model().human_adds_note(&alert, JANE, "hello");
+    world.settle().await;
+    assert_eq!(world.incident_notes(&incident), ["[Opsgenie] jane@example.com: hello"]);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_create_makes_one_incident_whatever_becomes_of_its_answer() {
+    let world = World::new().await;
+    for fault in [
+        Fault::status(503),
+        Fault::status(408),
+        Fault::StatusAfter(500),
+        Fault::ResetBefore,
+        Fault::ResetAfter,
+        Fault::GarbageAfter,
+    ] {
+        world.pagerduty.model().faults.once("POST", "/incidents", fault.clone());
+        // Without the webhook, only looking tells.
+        world.pagerduty.model().faults.webhooks.lose_next = 1;
+        let alert = world.alert("Disk full");
+        world.settle().await;
+        assert_eq!(world.incidents_of(&alert).len(), 1, "{fault:?}");
+    }
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_create_that_exists_already_is_taken_for_its_own() {
+    let world = World::new().await;
+    // The look-up after the lost answer finds nothing yet, so the create is sent again and refused as a duplicate.
+    world.pagerduty.model().faults.once("POST", "/incidents", Fault::ResetAfter);
+    world.pagerduty.model().faults.webhooks.lose_next = 1;
+    world.pagerduty.model().behaviour.read_lag_ms = 4_000;
+    let alert = world.alert("Disk full");
+    world.settle().await;
+    let incident = world.incident_of(&alert);
+    world.opsgenie.model().human_adds_note(&alert, JANE, "hello");
+    world.settle().await;
+    assert_eq!(world.incident_notes(&incident.id), ["[Opsgenie] jane@example.com: hello"]);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_that_is_reached_already_is_no_error() {
+    use simulators::pagerduty::Taken;
+    let mut plan = Plan::new();
+    plan.pagerduty.behaviour.reack = Taken::Refused;
+    plan.pagerduty.behaviour.resolve_again = Taken::Refused;
+    plan.opsgenie.behaviour.reack_is_success = false;
+    let world = plan.start().await;
+    let (alert, incident) = world.linked("Disk full").await;
+    world.opsgenie.model().human_acknowledges(&alert, JANE);
+    world.pagerduty.model().human_acknowledges(&incident, ADA);
+    world.settle().await;
+    world.opsgenie.model().human_closes(&alert, JANE, None);
+    world.pagerduty.model().human_resolves(&incident, ADA, None);
+    world.settle().await;
+    assert_eq!(world.app().store().dead_letters().await.unwrap().len(), 0);
+    assert_eq!(world.incident_now(&incident).status, "resolved");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_note_is_a_dead_letter_and_holds_up_nothing() {
+    let world = World::new().await;
+    let (alert, incident) = world.linked("Disk full").await;
+    world.pagerduty.model().faults.once("POST", "/notes", Fault::status(403));
+    world.opsgenie.model().human_adds_note(&alert, JANE, "refused");
+    world.opsgenie.model().human_adds_note(&alert, JANE, "taken");
+    world.settle().await;
+    assert_eq!(world.incident_notes(&incident), ["[Opsgenie] jane@example.com: taken"]);
+    let dead = world.app().store().dead_letters().await.unwrap();
+    assert_eq!(dead.len(), 1);
+    assert!(dead[0].reason.contains("403"), "{}", dead[0].reason);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_create_parks_what_is_bound_for_pagerduty_and_nothing_else() {
+    let world = World::new().await;
+    world.pagerduty.model().faults.once("POST", "/incidents", Fault::status(403));
+    let sick = world.alert("Disk full");
+    world.settle().await;
+    world.opsgenie.model().human_adds_note(&sick, JANE, "kept for later");
+    let (_, healthy) = world.linked("CPU busy").await;
+    assert_eq!(world.incident_now(&healthy).status, "triggered");
+    assert_eq!(world.incidents_of(&sick), []);
+    let summary = world.app().store().summary().await.unwrap();
+    assert_eq!((summary.dead_letters, summary.pagerduty.parked, summary.pagerduty.entries), (1, 1, 1), "{summary:?}");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_key_pauses_the_vendor_and_burns_nothing() {
+    let world = World::new().await;
+    let (alert, incident) = world.linked("Disk full").await;
+    world.pagerduty.model().faults.always("", "", Fault::status(401));
+    world.opsgenie.model().human_adds_note(&alert, JANE, "hello");
+    let probed = || world.pagerduty.model().calls().iter().filter(|call| call.path == "/abilities").count();
+    world.until("crosspage asks whether it is let in again", async || probed() >= 3).await;
+    let refused = world.pagerduty.model().writes().iter().filter(|call| call.status == 401).count();
+    assert_eq!(refused, 1, "a paused vendor is not written to");
+    world.pagerduty.model().human_adds_note(&incident, ADA, "the other direction is not paused");
+    world.until("the alert is told", async || world.alert_notes(&alert).len() == 2).await;
+    let entry = world.app().store().entries(&alert.as_str().try_into().unwrap()).await.unwrap().remove(0);
+    assert_eq!((entry.attempt, entry.waited_ms), (0, 0));
+
+    world.pagerduty.model().faults.clear();
+    world.settle().await;
+    assert!(world.incident_notes(&incident).contains(&"[Opsgenie] jane@example.com: hello".to_owned()));
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_from_address_pauses_pagerduty() {
+    let world = Plan::new().var("PAGERDUTY_EMAIL", "nobody@acme.test").start().await;
+    let alert = world.alert("Disk full");
+    let probed = || world.pagerduty.model().calls().iter().any(|call| call.path == "/abilities");
+    world.until("PagerDuty is paused", async || probed()).await;
+    assert_eq!(world.incidents_of(&alert), []);
+    assert_eq!(world.app().store().dead_letters().await.unwrap().len(), 0);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_look_up_pauses_nothing() {
+    let world = World::new().await;
+    world.pagerduty.model().faults.always("GET", "/priorities", Fault::status(401));
+    let (_, incident) = world.linked("Disk full").await;
+    assert_eq!(world.incident_now(&incident).priority, None);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_opsgenie_request_that_is_not_carried_out_is_looked_into() {
+    let world = World::new().await;
+    let (alert, incident) = world.linked("Disk full").await;
+    let fails = Fault::RequestFails("Something went wrong".to_owned());
+    world.opsgenie.model().faults.once("POST", "/acknowledge", fails.clone());
+    world.opsgenie.model().faults.once("POST", "/notes", fails);
+    world.pagerduty.model().human_acknowledges(&incident, ADA);
+    world.settle().await;
+    assert!(world.alert_now(&alert).acknowledged);
+    assert_eq!(world.alert_notes(&alert), ["[PagerDuty] Ada Oncall acknowledged the incident"]);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alert_that_does_not_exist_any_more_is_a_dead_letter() {
+    let world = World::new().await;
+    let (alert, incident) = world.linked("Disk full").await;
+    world.opsgenie.model().silently(|opsgenie| opsgenie.human_deletes(&alert, JANE));
+    world.pagerduty.model().human_adds_note(&incident, ADA, "hello?");
+    world.settle().await;
+    let dead = world.app().store().dead_letters().await.unwrap();
+    assert_eq!(dead.len(), 1);
+    assert!(dead[0].reason.contains("Alert does not exist"), "{}", dead[0].reason);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_request_of_opsgenie_is_waited_for_and_does_not_hold_up_other_links() {
+    let mut plan = Plan::new();
+    plan.opsgenie.processing_ms = 1_500;
+    plan.tuning.delivery.concurrency = 1;
+    let world = plan.start().await;
+    let pairs = [world.linked("one").await, world.linked("two").await, world.linked("three").await];
+    for (_, incident) in &pairs {
+        world.pagerduty.model().human_acknowledges(incident, ADA);
+    }
+    world.until("all three were sent, none is carried out", async || {
+        let model = world.opsgenie.model();
+        model.writes().len() == 3 && pairs.iter().all(|(alert, _)| !model.alert(alert).unwrap().acknowledged)
+    })
+    .await;
+    world.settle().await;
+    assert!(pairs.iter().all(|(alert, _)| world.alert_now(alert).acknowledged && world.alert_notes(alert).len() == 1));
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_sick_link_does_not_hold_up_another() {
+    let mut plan = Plan::new();
+    plan.tuning.delivery.concurrency = 1;
+    let world = plan.start().await;
+    let (sick_alert, sick) = world.linked("sick").await;
+    let (alert, incident) = world.linked("healthy").await;
+    world.pagerduty.model().faults.always("", &sick, Fault::status(500));
+    world.opsgenie.model().human_acknowledges(&sick_alert, JANE);
+    world.opsgenie.model().human_acknowledges(&alert, JANE);
+    world.until("the healthy one is through", async || world.incident_notes(&incident).len() == 1).await;
+    world.pagerduty.model().human_adds_note(&sick, ADA, "the other direction of the sick one is not held up either");
+    world.until("the sick alert is told", async || world.alert_notes(&sick_alert).len() == 1).await;
+    assert_eq!(world.incident_now(&sick).status, "triggered");
+    world.pagerduty.model().faults.clear();
+    world.settle().await;
+    assert_eq!(world.incident_now(&sick).status, "acknowledged");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alert_that_is_closed_before_its_page_went_out_pages_nobody() {
+    let world = World::new().await;
+    world.pagerduty.model().faults.always("POST", "/incidents", Fault::status(429));
+    let alert = world.alert("Disk full");
+    world.opsgenie.model().human_adds_note(&alert, JANE, "false alarm");
+    let refused = || world.pagerduty.model().writes().len();
+    world.until("the create was tried", async || refused() > 0).await;
+    world.opsgenie.model().human_closes(&alert, JANE, None);
+    world.until("the close was taken", async || world.reasons(&alert).await.len() >= 3).await;
+    world.pagerduty.model().faults.clear();
+    world.settle().await;
+    assert_eq!(world.incidents_of(&alert), []);
+    assert_eq!(world.app().store().dead_letters().await.unwrap().len(), 0);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_of_both_vendors_loses_nothing_and_keeps_the_order() {
+    let world = World::new().await;
+    let (alert, incident) = world.linked("Disk full").await;
+    world.pagerduty.model().faults.flaky = Some(Flaky { seed: 7, one_in: 3 });
+    world.opsgenie.model().faults.flaky = Some(Flaky { seed: 8, one_in: 3 });
+    for number in 0..5 {
+        world.opsgenie.model().human_adds_note(&alert, JANE, &format!("note {number}"));
+        world.pagerduty.model().human_adds_note(&incident, ADA, &format!("answer {number}"));
+    }
+    world.settle().await;
+    let notes = world.incident_notes(&incident);
+    let passed_on: Vec<&String> = notes.iter().filter(|note| note.starts_with("[Opsgenie]")).collect();
+    let expected: Vec<String> = (0..5).map(|number| format!("[Opsgenie] jane@example.com: note {number}")).collect();
+    assert_eq!(passed_on, expected.iter().collect::<Vec<_>>());
+    let notes = world.alert_notes(&alert);
+    let passed_on: Vec<&String> = notes.iter().filter(|note| note.starts_with("[PagerDuty]")).collect();
+    let expected: Vec<String> = (0..5).map(|number| format!("[PagerDuty] Ada Oncall: answer {number}")).collect();
+    assert_eq!(passed_on, expected.iter().collect::<Vec<_>>());
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_done_yet_is_done_after_a_restart() {
+    let mut world = World::new().await;
+    let (alert, incident) = world.linked("Disk full").await;
+    world.pagerduty.model().faults.always("", "/incidents", Fault::status(429));
+    world.opsgenie.model().human_acknowledges(&alert, JANE);
+    world.opsgenie.model().human_adds_note(&alert, JANE, "hello");
+    world.until("both were taken", async || world.reasons(&alert).await.len() >= 4).await;
+    world.stop_app().await;
+    world.pagerduty.model().faults.clear();
+    world.start_app().await;
+    world.settle().await;
+    assert_eq!(world.incident_now(&incident).status, "acknowledged");
+    assert_eq!(
+        world.incident_notes(&incident),
+        ["[Opsgenie] jane@example.com acknowledged the alert", "[Opsgenie] jane@example.com: hello"]
+    );
+    world.end().await;
+}

@@ -1,0 +1,5 @@
+//! Stories through real sockets: crosspage between the two simulators. Nothing here sleeps for luck: a story acts, waits
+//! until everything is quiet, and looks.
+
+mod harness;
+mod mirror_alert;
