@@ -39,6 +39,11 @@ impl Ids {
         id
     }
 
+    /// A number to draw other things from.
+    pub(crate) fn number(&mut self) -> u64 {
+        splitmix64(&mut self.state)
+    }
+
     /// 32 lower-case hexadecimal digits, as in the key of an incident made in PagerDuty's web application.
     pub(crate) fn hex32(&mut self) -> String {
         format!(

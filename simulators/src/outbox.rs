@@ -161,6 +161,11 @@ impl Outbox {
         taken
     }
 
+    /// The key of a webhook that is in flight.
+    pub(crate) fn key_in_flight(&self, id: u64) -> Option<&str> {
+        self.in_flight.get(&id).map(String::as_str)
+    }
+
     /// Settles an attempt. `None` if the webhook is not in flight, or was dropped with its queue meanwhile.
     pub(crate) fn answered(
         &mut self,

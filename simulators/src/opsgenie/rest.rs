@@ -7,7 +7,7 @@ use super::payload::{self, Invalid};
 use super::query::Query;
 use crate::exchange::{CallRecord, Reply, Request};
 use crate::fault::{ErrorReplies, serve};
-use crate::ids::rfc3339_ms;
+use crate::ids::{rfc3339_ms, uuid_for};
 
 /// The address that calls come from, as far as the account can tell.
 const CALLER: &str = "127.0.0.1";
@@ -270,7 +270,7 @@ impl Reader<'_> {
                 "isSuccess": record.is_success,
                 "action": record.action,
                 "processedAt": rfc3339_ms(record.processed_at_ms),
-                "integrationId": self.model.options.api_key,
+                "integrationId": uuid_for("API"),
                 "status": record.status,
                 "alertId": record.alert_id,
                 "alias": record.alias,
@@ -426,7 +426,7 @@ impl Reader<'_> {
             "owner": alert.owner,
             "priority": alert.priority,
             "responders": [],
-            "integration": {"id": self.model.options.api_key, "name": "API", "type": "API"},
+            "integration": {"id": uuid_for("API"), "name": "API", "type": "API"},
             "report": report,
             "ownerTeamId": "",
         });
