@@ -75,11 +75,10 @@ impl Opsgenie {
         let invalid = |invalid| refuse(invalid, request_id);
         let body = payload::Body::read(request).map_err(invalid)?;
         let cut_notes = self.behaviour.cut_long_notes;
-        let action = match payload::action(&request.method, path, &body, self.now_ms, cut_notes)
-            .map_err(invalid)?
-        {
-            Some(action) => action,
-            None => return Err(no_such_path(request_id)),
+        let action = payload::action(&request.method, path, &body, self.now_ms, cut_notes)
+            .map_err(invalid)?;
+        let Some(action) = action else {
+            return Err(no_such_path(request_id));
         };
         let target = match path {
             [] => Target::New,

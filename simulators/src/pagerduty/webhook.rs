@@ -24,11 +24,7 @@ impl PagerDuty {
             .client
             .clone()
             .filter(|_| by.shown == Agent::Integration);
-        let shown = match &by.shown {
-            Agent::Service => Agent::Service,
-            other => other.clone(),
-        };
-        let body = self.event_body_on(event, &shown, client, data, &service_id);
+        let body = self.event_body_on(event, &by.shown, client, data, &service_id);
         let wanted: Vec<String> = self
             .subscriptions
             .iter()
