@@ -32,6 +32,8 @@ pub mod opsgenie;
 pub mod outbox;
 pub mod pagerduty;
 mod shelf;
+#[cfg(test)]
+mod tests;
 pub mod wire;
 
 pub use exchange::{

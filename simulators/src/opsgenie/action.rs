@@ -2,42 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::model::{
-    Action, ActionBy, Alert, AlertStatus, Command, LogLine, NewAlert, Note, Opsgenie, Pending,
-    RequestRecord, Target,
-};
+use super::alert::{Alert, AlertStatus, LogLine, NewAlert, Note};
+use super::command::{Action, ActionBy, Command, Target};
+use super::model::{Opsgenie, Pending, RequestRecord};
 
 /// De-duplication page: an alert's count and its log stop growing at 100.
 const COUNT_LIMIT: u32 = 100;
 
 /// Why an action had no effect, in the words of the request's status.
 pub(super) type Refusal = String;
-
-impl Action {
-    /// As the request's status and, but for custom actions, the webhook spell it.
-    pub(super) fn name(&self) -> &str {
-        match self {
-            Self::Create(_) => "Create",
-            Self::Acknowledge => "Acknowledge",
-            Self::Unacknowledge => "UnAcknowledge",
-            Self::Close => "Close",
-            Self::Delete => "Delete",
-            Self::AddNote(_) => "AddNote",
-            Self::Snooze { .. } => "Snooze",
-            Self::Assign { .. } => "AssignOwnership",
-            Self::TakeOwnership => "TakeOwnership",
-            Self::EscalateToNext => "EscalateToNext",
-            Self::AddTags(_) => "AddTags",
-            Self::RemoveTags(_) => "RemoveTags",
-            Self::AddDetails(_) => "AddDetails",
-            Self::RemoveDetails(_) => "RemoveDetails",
-            Self::UpdatePriority(_) => "UpdatePriority",
-            Self::UpdateMessage(_) => "UpdateMessage",
-            Self::UpdateDescription(_) => "UpdateDescription",
-            Self::Custom(name) => name,
-        }
-    }
-}
 
 impl Opsgenie {
     /// Ends an accepted request.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::model::{Action, NewAlert};
+use super::alert::NewAlert;
+use super::command::Action;
 use crate::exchange::Request;
 use crate::ids::parse_rfc3339;
 

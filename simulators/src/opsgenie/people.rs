@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::model::{Action, ActionBy, Command, NewAlert, Opsgenie};
+use super::alert::NewAlert;
+use super::command::{Action, ActionBy, Command};
+use super::model::Opsgenie;
 use crate::ids::uuid_for;
 
 impl Opsgenie {

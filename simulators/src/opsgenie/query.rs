@@ -1,6 +1,6 @@
 //! The search language of `GET /v2/alerts`, as far as it is simulated: fields joined by `AND`.
 
-use super::model::Alert;
+use super::alert::Alert;
 
 /// All conditions must hold.
 #[derive(Debug, Default)]

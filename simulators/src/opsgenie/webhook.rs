@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::model::{ActionBy, Alert, Opsgenie, UpdatedAtStyle};
+use super::alert::Alert;
+use super::command::ActionBy;
+use super::model::Opsgenie;
+use super::options::UpdatedAtStyle;
 use crate::outbox::NewWebhook;
 
 /// Webhook integration page: description and details are cut at so many characters.

@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::opsgenie::NewAlert;
+use crate::{Fault, opsgenie, pagerduty};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use serde_json::{Value, json};
-use simulators::opsgenie::NewAlert;
-use simulators::{Fault, opsgenie, pagerduty};
 
 type Inbox = Arc<Mutex<Vec<(Vec<(String, String)>, Value)>>>;
 
@@ -93,7 +93,7 @@ async fn opsgenie_processes_a_write_and_posts_its_webhook() {
     assert_eq!(answer.status(), 202);
     until("quiet", || opsgenie.is_quiet()).await;
     assert!(opsgenie.model().alert(&id).unwrap().acknowledged);
-    let inbox = inbox.lock().unwrap();
+    let inbox = inbox.lock().unwrap().clone();
     let actions: Vec<_> = inbox
         .iter()
         .map(|(_, body)| body["action"].as_str().unwrap())
