@@ -1,3 +1,6 @@
 //! crosspage keeps an Opsgenie alert and a PagerDuty incident telling the same story.
 
 pub mod engine;
+pub mod http;
+pub mod opsgenie;
+pub mod pagerduty;
