@@ -2,4 +2,7 @@
 
 pub mod config;
 pub mod engine;
+pub mod http;
+pub mod opsgenie;
+pub mod pagerduty;
 pub mod telemetry;

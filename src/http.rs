@@ -1,0 +1,243 @@
+//! The outgoing HTTP client that both vendors' clients share: time-outs, a cap on what is read, the rate limit, and errors
+//! that tell whether a request can have had an effect.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use reqwest::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::{Method, RequestBuilder, Url};
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+
+/// How long to wait and how much to read.
+#[derive(Clone, Copy, Debug)]
+pub struct HttpSettings {
+    /// For a connection, TLS included.
+    pub connect_timeout: Duration,
+    /// For the whole of a call, the connection and the body included.
+    pub timeout: Duration,
+    /// The largest body that is read, in bytes.
+    pub body_limit: usize,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self { connect_timeout: Duration::from_secs(5), timeout: Duration::from_secs(20), body_limit: 4 << 20 }
+    }
+}
+
+/// A setting with which no call could ever be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidSetting {
+    /// The base URL.
+    #[error("the base URL must be an absolute http or https URL")]
+    BaseUrl,
+    /// The API key.
+    #[error("the API key is empty or holds characters that no header can carry")]
+    Key,
+    /// The e-mail address of the automation user.
+    #[error("the e-mail address is empty or holds characters that no header can carry")]
+    Email,
+    /// The TLS set-up, usually because the system has no root certificates.
+    #[error("the HTTP client cannot be set up: {0}")]
+    Tls(String),
+}
+
+/// Why a call has no usable response. The texts hold no URL, no header and no body.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ApiError {
+    /// Nothing reached the vendor: it can have had no effect.
+    #[error("not sent: {0}")]
+    NotSent(String),
+    /// It may have reached the vendor, and may have had its effect.
+    #[error("no usable answer: {0}")]
+    Unclear(String),
+}
+
+/// A response whose body was read in full.
+#[derive(Clone, Debug)]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Vec<u8>,
+    /// What the headers say of the rate limit, if anything.
+    pub rate_limit: Option<RateLimit>,
+}
+
+/// What a response says of the vendor's rate limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RateLimit {
+    /// How long to wait before the next call, if the limit is reached: 1 s to 10 min.
+    pub wait: Option<Duration>,
+    /// How many calls are left.
+    pub left: Option<u32>,
+}
+
+impl RateLimit {
+    const SHORTEST: Duration = Duration::from_secs(1);
+    const LONGEST: Duration = Duration::from_secs(600);
+
+    /// Reads the headers of both vendors. The first one that says how long to wait counts.
+    pub fn from_headers(headers: &HeaderMap) -> Option<Self> {
+        let number = |name: &str| text(headers, name)?.parse::<u64>().ok();
+        let seconds =
+            retry_after(headers).or_else(|| number("ratelimit-reset")).or_else(|| number("x-ratelimit-period-in-sec"));
+        let wait = seconds.map(|s| Duration::from_secs(s).clamp(Self::SHORTEST, Self::LONGEST));
+        let left = number("ratelimit-remaining").map(|left| u32::try_from(left).unwrap_or(u32::MAX));
+        (wait.is_some() || left.is_some()).then_some(Self { wait, left })
+    }
+}
+
+/// The seconds that `Retry-After` asks for. A date is taken relative to the response's own `Date`, so that neither our
+/// clock nor its distance from the vendor's matters.
+fn retry_after(headers: &HeaderMap) -> Option<u64> {
+    let asked = text(headers, RETRY_AFTER.as_str())?;
+    if let Ok(seconds) = asked.parse() {
+        return Some(seconds);
+    }
+    let date = |text: &str| jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok();
+    let until = date(asked)?.as_second() - date(text(headers, DATE.as_str())?)?.as_second();
+    Some(u64::try_from(until).unwrap_or(0))
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    Some(headers.get(name)?.to_str().ok()?.trim())
+}
+
+/// The client of one vendor. Clones share connections and what is known of the rate limit.
+///
+/// It follows no redirects, which would hand the key to another host and turn a POST into a GET, and drops idle
+/// connections before the usual load balancers do, since a POST on a connection that is being closed leaves its outcome
+/// unknown. Proxies are taken from the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`); loopback has no exception
+/// of its own.
+#[derive(Clone, Debug)]
+pub struct Client {
+    inner: reqwest::Client,
+    body_limit: usize,
+    /// What the last response that told so left of the rate limit; negative while none did.
+    left: Arc<AtomicI64>,
+}
+
+impl Client {
+    /// A client for one vendor.
+    pub fn new(settings: &HttpSettings) -> Result<Self, InvalidSetting> {
+        let inner = reqwest::Client::builder()
+            .connect_timeout(settings.connect_timeout)
+            .timeout(settings.timeout)
+            .pool_idle_timeout(Duration::from_secs(15))
+            .tcp_keepalive(Duration::from_secs(30))
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("crosspage/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| InvalidSetting::Tls(chain(&error)))?;
+        Ok(Self { inner, body_limit: settings.body_limit, left: Arc::new(AtomicI64::new(-1)) })
+    }
+
+    /// Begins a request.
+    pub fn request(&self, method: Method, url: Url) -> RequestBuilder {
+        self.inner.request(method, url)
+    }
+
+    /// Sends it and reads the whole response.
+    pub async fn send(&self, request: RequestBuilder) -> Result<Response, ApiError> {
+        let mut response = request.send().await.map_err(sending)?;
+        let status = response.status().as_u16();
+        let headers = std::mem::take(response.headers_mut());
+        let rate_limit = RateLimit::from_headers(&headers);
+        if let Some(left) = rate_limit.and_then(|limit| limit.left) {
+            self.left.store(i64::from(left), Ordering::Relaxed);
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) =
+            response.chunk().await.map_err(|error| ApiError::Unclear(chain(&error.without_url())))?
+        {
+            if body.len() + chunk.len() > self.body_limit {
+                return Err(ApiError::Unclear(format!("the body is larger than {} bytes", self.body_limit)));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Response { status, headers, body, rate_limit })
+    }
+
+    /// How many calls the vendor leaves us, by the last response that told.
+    pub fn rate_left(&self) -> Option<u32> {
+        u32::try_from(self.left.load(Ordering::Relaxed)).ok()
+    }
+}
+
+fn sending(error: reqwest::Error) -> ApiError {
+    let error = error.without_url();
+    let text = chain(&error);
+    // A time-out of the connection alone counts as connecting; one of the whole call tells nothing.
+    if error.is_connect() || error.is_builder() { ApiError::NotSent(text) } else { ApiError::Unclear(text) }
+}
+
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let _ = write!(text, ": {error}");
+        source = error.source();
+    }
+    printable(&text, 300)
+}
+
+/// A vendor's base URL, to which paths are added a segment at a time, so that none can break out of its place.
+#[derive(Clone, Debug)]
+pub struct BaseUrl(Url);
+
+impl BaseUrl {
+    /// Reads it.
+    pub fn parse(text: &str) -> Result<Self, InvalidSetting> {
+        let url = Url::parse(text.trim()).map_err(|_| InvalidSetting::BaseUrl)?;
+        let usable = matches!(url.scheme(), "http" | "https") && url.host().is_some();
+        if usable { Ok(Self(url)) } else { Err(InvalidSetting::BaseUrl) }
+    }
+
+    /// The URL of a path below it; each segment is percent-encoded.
+    pub fn at(&self, segments: &[&str]) -> Url {
+        let mut url = self.0.clone();
+        url.set_query(None);
+        url.set_fragment(None);
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(segments);
+        }
+        url
+    }
+
+    /// The value of a query parameter in a link that the vendor gave; the link itself is never followed.
+    pub fn parameter(&self, link: &str, name: &str) -> Option<String> {
+        let url = self.0.join(link).ok()?;
+        url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+    }
+}
+
+/// A header with the key in it, marked so that it is never printed.
+pub(crate) fn key_header(prefix: &str, key: &SecretString) -> Result<HeaderValue, InvalidSetting> {
+    let key = key.expose_secret().trim();
+    let mut value = HeaderValue::from_str(&format!("{prefix}{key}")).map_err(|_| InvalidSetting::Key)?;
+    value.set_sensitive(true);
+    if key.is_empty() { Err(InvalidSetting::Key) } else { Ok(value) }
+}
+
+/// At most `limit` characters of a text from outside, without control characters.
+pub(crate) fn printable(text: &str, limit: usize) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(limit).collect()
+}
+
+/// Reads an optional field of a vendor's JSON; a value of the wrong type counts as missing.
+pub(crate) fn lenient<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(serde_json::from_value(value).ok())
+}
