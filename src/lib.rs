@@ -1,3 +1,4 @@
 //! crosspage keeps an Opsgenie alert and a PagerDuty incident telling the same story.
 
 pub mod engine;
+pub mod store;
