@@ -1,8 +1,37 @@
 //! crosspage keeps an Opsgenie alert and a PagerDuty incident telling the same story.
+//!
+//! ```text
+//!  Opsgenie webhook ─┐ authenticate        normalise               ┌ seen before? stop
+//!                    ├───────────► wire type ───────► Event ──►  one transaction:  load Link
+//! PagerDuty webhook ─┘ (raw bytes)                      ▲          │  decide(Link, Event, Policy)   pure
+//!                                                       │          │  save Link, timeline, append Commands
+//!                                                       │          └──────┬── fsync, then 2xx
+//!                                                       │                 ▼
+//!    other vendor ◄── client ◄── delivery: claim ───────┼───────── durable outbox ──► dead letters
+//!         │                        ▲     settle(answer) pure  │
+//!         └─ its webhook comes back as an Event ────────┘  how it ended is an Event too
+//! ```
+//!
+//! # Layout
+//!
+//! - [`engine`]: the pure core: events, links, decisions, and the step machine of the outbox.
+//! - [`opsgenie`], [`pagerduty`]: the vendors: webhooks in, calls out. [`http`]: the client that both share.
+//! - [`store`]: one transaction an event, durable before it is answered.
+//! - [`delivery`]: makes the calls that are due, and stores what came of them.
+//! - [`server`]: the public listener.
+//! - [`config`], [`telemetry`], [`clock`]: what surrounds it.
+//! - [`app`]: all of it put together; [`sandbox`]: all of it between two simulated vendors.
 
+pub mod app;
+pub mod clock;
 pub mod config;
+pub mod delivery;
 pub mod engine;
 pub mod http;
 pub mod opsgenie;
 pub mod pagerduty;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
+pub mod server;
+pub mod store;
 pub mod telemetry;

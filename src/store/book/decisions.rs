@@ -1,0 +1,281 @@
+//! The one path of every change: an event comes in, is decided on for each link it concerns, and leaves behind changed
+//! links, commands, index rows and a timeline.
+
+use std::collections::VecDeque;
+
+use super::waiting::Waiting;
+use super::{Book, next};
+use crate::engine::{
+    Action, Actor, AlertId, Command, Entry, Event, EventBody, IncidentChange, IncidentEvent, IncidentId, Link, Outcome,
+    Page, Reason, Settled, System, Timestamp,
+};
+use crate::store::types::{DeadLetter, Quarantined, Recorded, TimelineEntry, Verdict};
+use crate::store::{StoreError, keys};
+
+/// What a transaction has come to so far.
+#[derive(Default)]
+struct Tally {
+    decisions: Vec<(Option<AlertId>, Reason)>,
+    commands: usize,
+}
+
+impl Book {
+    /// Takes in an event: decides on it and whatever it lets go on, or lets it wait, unless it is a repeat.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub fn record(&mut self, event: Event) -> Result<Recorded, StoreError> {
+        self.transact(|book| {
+            if book.is_repeat(&event)? {
+                return Ok(Recorded { verdict: Verdict::Repeat, commands: 0 });
+            }
+            if let Some(verdict) = book.let_wait(&event)? {
+                return Ok(Recorded { verdict, commands: 0 });
+            }
+            book.decide_all(event)
+        })
+    }
+
+    /// Ends a claimed entry: it leaves its lane, and how it ended is decided on like any other event. What was given up
+    /// goes to the dead letters. `now` is by our clock.
+    ///
+    /// # Errors
+    /// [`StoreError::NotClaimed`] if the entry is not, or is not there any more; fatal ones.
+    pub fn settle(&mut self, entry: Entry, outcome: Outcome, now: Timestamp) -> Result<Recorded, StoreError> {
+        self.transact(|book| {
+            let entry = book.claimed(entry)?;
+            let system = entry.command.to;
+            book.table.delete(&keys::entry(system, &entry.alert, entry.id))?;
+            book.schedule.side_mut(system).pop(&entry.alert);
+            if let Outcome::Dead { reason } = &outcome {
+                let letter = DeadLetter { entry: entry.clone(), reason: reason.clone(), at: now };
+                book.table.put_new(&keys::dead_letter(&entry.alert, entry.id), &letter)?;
+                book.counters.dead_letters += 1;
+            }
+            let dead_create_of = matches!((&outcome, &entry.command.action), (Outcome::Dead { .. }, Action::Create(_)))
+                .then(|| entry.alert.clone());
+            let body = EventBody::Settled(Box::new(Settled { entry, outcome }));
+            let dedupe = Vec::new();
+            let event =
+                Event { dedupe, request_id: None, occurred_at: None, received_at: now, actor: Actor::nobody(), body };
+            let recorded = book.decide_all(event)?;
+            // The incident had shown itself before its create was given up.
+            if let Some(alert) = dead_create_of
+                && let Some(link) = book.table.get::<Link>(&keys::link(&alert))?
+                && link.incident().is_some()
+            {
+                book.drop_dead_creates(&alert)?;
+            }
+            Ok(recorded)
+        })
+    }
+
+    /// Whether any of the event's dedupe ids was seen. If none was, all are put down.
+    fn is_repeat(&mut self, event: &Event) -> Result<bool, StoreError> {
+        for id in &event.dedupe {
+            if self.table.has(&keys::seen(id))? {
+                return Ok(true);
+            }
+        }
+        for id in &event.dedupe {
+            self.table.put_new(&keys::seen(id), &event.received_at)?;
+            self.table.put_new(&keys::seen_at(event.received_at, id), &())?;
+        }
+        Ok(false)
+    }
+
+    /// Lets an incident's note wait, if no link is known for it and a create is outstanding that may bring one.
+    fn let_wait(&mut self, event: &Event) -> Result<Option<Verdict>, StoreError> {
+        let EventBody::Incident(IncidentEvent { incident, change: IncidentChange::Annotated(_), .. }) = &event.body
+        else {
+            return Ok(None);
+        };
+        if !self.waiting.is_open() || !self.alerts_of(event)?.is_empty() {
+            return Ok(None);
+        }
+        if self.waiting.is_full() {
+            let item = Quarantined {
+                system: System::PagerDuty,
+                received_at: event.received_at,
+                reason: "too many notes wait for incidents that are being created".to_owned(),
+                body: serde_json::to_vec(event).unwrap_or_default(),
+                request_id: event.request_id.clone(),
+            };
+            let number = next(&mut self.counters.quarantine);
+            self.counters.quarantined += 1;
+            self.table.put_new(&keys::quarantined(number), &item)?;
+            return Ok(Some(Verdict::Quarantined(number)));
+        }
+        let number = next(&mut self.counters.waiting);
+        let waiting = Waiting { until: self.counters.marker, incident: incident.clone(), event: event.clone() };
+        self.table.put_new(&keys::waiting(number), &waiting)?;
+        self.waiting.enter(number, waiting.until, incident);
+        Ok(Some(Verdict::Waiting))
+    }
+
+    /// Decides on an event for each of its links, then on what has waited in vain for a create that ended by it.
+    fn decide_all(&mut self, event: Event) -> Result<Recorded, StoreError> {
+        let mut tally = Tally::default();
+        self.decide_for_links(event, &mut tally)?;
+        while let Some(number) = self.waiting.leave_in_vain() {
+            let event = self.take_waiting(number)?;
+            self.decide_for_links(event, &mut tally)?;
+        }
+        Ok(Recorded { verdict: Verdict::Decided(tally.decisions), commands: tally.commands })
+    }
+
+    fn decide_for_links(&mut self, event: Event, tally: &mut Tally) -> Result<(), StoreError> {
+        let alerts = self.alerts_of(&event)?;
+        if alerts.is_empty() {
+            return self.decide_for(None, event, tally);
+        }
+        for alert in alerts {
+            let link = self.table.get(&keys::link(&alert))?;
+            self.decide_for(link, event.clone(), tally)?;
+        }
+        Ok(())
+    }
+
+    /// Decides on an event for one link (or none), and then on whatever that lets go on.
+    fn decide_for(&mut self, mut link: Option<Link>, event: Event, tally: &mut Tally) -> Result<(), StoreError> {
+        let mut queue = VecDeque::from([event]);
+        while let Some(event) = queue.pop_front() {
+            let decision = (self.decide)(link.as_ref(), &event, &self.policy);
+            if let Some(id) = decision.learned_id
+                && self.policy.identity.pagerduty_ids.insert(id)
+            {
+                self.table.put(keys::IDENTITY, &self.policy.identity.pagerduty_ids)?;
+            }
+            let alert = decision.link.as_ref().or(link.as_ref()).map(|link| link.alert.clone());
+            if let Some(alert) = &alert {
+                let now = event.received_at;
+                let stood = link.as_ref().and_then(Link::incident);
+                let arrived = decision.link.as_ref().and_then(Link::incident).filter(|new| stood != Some(new));
+                self.save_link(link.as_ref(), decision.link.as_ref())?;
+                let commands = self.enqueue(alert, decision.commands, now)?;
+                tally.commands += commands.len();
+                if let Some(incident) = arrived {
+                    for number in self.waiting.leave(incident) {
+                        queue.push_back(self.take_waiting(number)?);
+                    }
+                }
+                let number = next(&mut self.counters.timeline);
+                let entry = TimelineEntry { at: now, event, reason: decision.reason, commands };
+                self.table.put_new(&keys::timeline_entry(alert, number), &entry)?;
+            }
+            tally.decisions.push((alert, decision.reason));
+            for released in decision.released.into_iter().rev() {
+                queue.push_front(released);
+            }
+            link = decision.link;
+        }
+        Ok(())
+    }
+
+    /// The alerts whose links an event concerns.
+    fn alerts_of(&self, event: &Event) -> Result<Vec<AlertId>, StoreError> {
+        let named = match &event.body {
+            EventBody::Alert(happened) => Some(happened.alert.clone()),
+            EventBody::Settled(settled) => Some(settled.entry.alert.clone()),
+            EventBody::Incident(happened) => {
+                let alerts = self.alerts_with(&happened.incident)?;
+                if !alerts.is_empty() {
+                    return Ok(alerts);
+                }
+                happened.incident_key.as_deref().and_then(AlertId::from_incident_key)
+            }
+        };
+        let Some(alert) = named else { return Ok(Vec::new()) };
+        Ok(if self.table.has(&keys::link(&alert))? { vec![alert] } else { Vec::new() })
+    }
+
+    /// The alerts whose page is that incident.
+    pub(super) fn alerts_with(&self, incident: &IncidentId) -> Result<Vec<AlertId>, StoreError> {
+        let rows = self.table.list::<AlertId>(&keys::links_of(incident), usize::MAX)?;
+        Ok(rows.into_iter().map(|(_, alert)| alert).collect())
+    }
+
+    /// Puts a link in the place of what it was before, with everything that follows from its page.
+    fn save_link(&mut self, before: Option<&Link>, after: Option<&Link>) -> Result<(), StoreError> {
+        let Some(alert) = after.or(before).map(|link| link.alert.clone()) else { return Ok(()) };
+        if before == after {
+            return Ok(());
+        }
+        match after {
+            Some(link) => self.table.put(&keys::link(&alert), link)?,
+            None => self.table.delete(&keys::link(&alert))?,
+        }
+        let (page_before, page) = (before.map(|link| &link.page), after.map(|link| &link.page));
+        if page_before != page {
+            self.follow_page(&alert, page_before, page)?;
+        }
+        if after.is_none() {
+            self.drop_lanes(&alert)?;
+        }
+        Ok(())
+    }
+
+    fn follow_page(&mut self, alert: &AlertId, before: Option<&Page>, after: Option<&Page>) -> Result<(), StoreError> {
+        if let Some(Page::Standing(incident)) = before {
+            self.table.delete(&keys::link_of(incident, alert))?;
+        }
+        if let Some(Page::Standing(incident)) = after {
+            self.table.put(&keys::link_of(incident, alert), alert)?;
+            self.drop_dead_creates(alert)?;
+        }
+        let outstanding = matches!(after, Some(Page::Joining | Page::Pending));
+        if outstanding && !self.waiting.is_outstanding(alert) {
+            let marker = next(&mut self.counters.marker);
+            self.table.put(&keys::outstanding(alert), &(alert, marker))?;
+            self.waiting.begin(alert, marker);
+        }
+        if !outstanding && self.waiting.is_outstanding(alert) {
+            self.table.delete(&keys::outstanding(alert))?;
+            self.waiting.end(alert);
+        }
+        for system in [System::Opsgenie, System::PagerDuty] {
+            self.schedule.side_mut(system).unpark(alert);
+        }
+        Ok(())
+    }
+
+    fn enqueue(&mut self, alert: &AlertId, commands: Vec<Command>, now: Timestamp) -> Result<Vec<u64>, StoreError> {
+        let mut ids = Vec::with_capacity(commands.len());
+        for command in commands {
+            let entry = Entry::new(next(&mut self.counters.entry), alert.clone(), command, now);
+            self.table.put_new(&keys::entry(entry.command.to, alert, entry.id), &entry)?;
+            self.schedule.side_mut(entry.command.to).push(&entry);
+            ids.push(entry.id);
+        }
+        Ok(ids)
+    }
+
+    /// A link that is gone has nothing to be done for. A claim on it will find itself void.
+    fn drop_lanes(&mut self, alert: &AlertId) -> Result<(), StoreError> {
+        for system in [System::Opsgenie, System::PagerDuty] {
+            for id in self.schedule.side_mut(system).remove(alert) {
+                self.table.delete(&keys::entry(system, alert, id))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The incident stands, so a create of it that was given up went through after all.
+    fn drop_dead_creates(&mut self, alert: &AlertId) -> Result<(), StoreError> {
+        let letters = self.table.list::<DeadLetter>(&keys::dead_letters_of(alert), usize::MAX)?;
+        for (key, letter) in letters {
+            if matches!(letter.entry.command.action, Action::Create(_)) {
+                self.table.delete(&key)?;
+                self.counters.dead_letters = self.counters.dead_letters.saturating_sub(1);
+            }
+        }
+        Ok(())
+    }
+
+    fn take_waiting(&mut self, number: u64) -> Result<Event, StoreError> {
+        let key = keys::waiting(number);
+        let waiting: Waiting = self.table.need(&key)?;
+        self.table.delete(&key)?;
+        Ok(waiting.event)
+    }
+}

@@ -1,0 +1,98 @@
+//! Work on the outbox: claims and what is said of claimed entries.
+
+use std::ops::ControlFlow;
+
+use super::Book;
+use crate::engine::{Action, AlertId, Entry, Link, Page, Step, System, Timestamp};
+use crate::store::types::{Claim, DeadLetter};
+use crate::store::{StoreError, keys};
+
+impl Book {
+    /// Claims the first entries of up to `limit` lanes of `system` that are due at `now`, longest due first. A claimed
+    /// lane is nobody else's until it is released or settled, or the process ends.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub fn claim(&mut self, system: System, limit: usize, now: Timestamp) -> Result<Vec<Claim>, StoreError> {
+        self.transact(|book| {
+            let mut claims = Vec::new();
+            while claims.len() < limit {
+                let Some((alert, id)) = book.schedule.side_mut(system).claim(now) else { break };
+                let link: Link = book.table.need(&keys::link(&alert))?;
+                if book.is_parked(system, &link)? {
+                    book.schedule.side_mut(system).park(&alert);
+                    continue;
+                }
+                let mut entry: Entry = book.table.need(&keys::entry(system, &alert, id))?;
+                // Whoever stored that it was sending has not said how that ended.
+                entry.step = entry.step.after_restart();
+                let sibling_notes = book.sibling_notes(&link)?;
+                claims.push(Claim { entry, link, sibling_notes });
+            }
+            Ok(claims)
+        })
+    }
+
+    /// Stores how far a claimed entry has come. It stays claimed.
+    ///
+    /// # Errors
+    /// [`StoreError::NotClaimed`] if the entry is not, or is not there any more; fatal ones.
+    pub fn save(&mut self, entry: Entry) -> Result<(), StoreError> {
+        self.transact(|book| {
+            let entry = book.claimed(entry)?;
+            book.table.put(&keys::entry(entry.command.to, &entry.alert, entry.id), &entry)
+        })
+    }
+
+    /// Ends a claim; the entry may be claimed again from its `due_at` on. Unless `durable`, nothing of it is stored, and
+    /// the next claim finds it as it was stored last.
+    ///
+    /// # Errors
+    /// [`StoreError::NotClaimed`] if the entry is not, or is not there any more; fatal ones.
+    pub fn release(&mut self, entry: Entry, durable: bool) -> Result<(), StoreError> {
+        self.transact(|book| {
+            let entry = book.claimed(entry)?;
+            if durable {
+                book.table.put(&keys::entry(entry.command.to, &entry.alert, entry.id), &entry)?;
+            }
+            book.schedule.side_mut(entry.command.to).release(&entry.alert, entry.due_at);
+            Ok(())
+        })
+    }
+
+    /// The entry in its stored form, if it is claimed.
+    pub(super) fn claimed(&self, mut entry: Entry) -> Result<Entry, StoreError> {
+        if !self.schedule.side(entry.command.to).is_claimed(&entry.alert, entry.id) {
+            return Err(StoreError::NotClaimed { id: entry.id });
+        }
+        if let Step::Looked(_) = entry.step {
+            entry.step = Step::Ready;
+        }
+        Ok(entry)
+    }
+
+    /// Whether what is bound for `system` must wait until the link's page changes.
+    fn is_parked(&self, system: System, link: &Link) -> Result<bool, StoreError> {
+        match link.page {
+            Page::Dead => Ok(system == System::PagerDuty),
+            Page::Joining => self.has_dead_fetch(&link.alert),
+            Page::Pending | Page::Standing(_) | Page::Withheld => Ok(false),
+        }
+    }
+
+    fn has_dead_fetch(&self, alert: &AlertId) -> Result<bool, StoreError> {
+        let mut found = false;
+        self.table.visit(&keys::dead_letters_of(alert), |_, letter: DeadLetter| {
+            found = matches!(letter.entry.command.action, Action::FetchAlert);
+            if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        Ok(found)
+    }
+
+    fn sibling_notes(&self, link: &Link) -> Result<Vec<String>, StoreError> {
+        let Some(incident) = link.incident().filter(|_| link.merged) else { return Ok(Vec::new()) };
+        let siblings = self.links_of(incident)?.into_iter().filter(|sibling| sibling.alert != link.alert);
+        let notes = siblings.flat_map(|sibling| sibling.written).filter(|note| note.system == System::PagerDuty);
+        Ok(notes.filter_map(|note| note.id).collect())
+    }
+}

@@ -1,0 +1,211 @@
+//! The store's synchronous core: all transactions, over an engine, in one thread and under anybody's clock.
+//!
+//! Each method changes a layer in memory that all later reads see; [`Book::commit`] makes it durable as one batch. Nothing
+//! may be answered to anybody before that. After an error that [is fatal](StoreError::is_fatal) the layer may be half
+//! done, so the book refuses everything, also to commit.
+
+mod decisions;
+mod lanes;
+mod reads;
+mod schedule;
+mod table;
+mod waiting;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use serde::{Deserialize, Serialize};
+
+use schedule::Schedule;
+use table::Table;
+use waiting::{Waiting, WaitingRoom};
+
+pub use reads::LONGEST_LIST;
+
+use super::engine::Engine;
+use super::types::{Decide, Quarantined, Settings};
+use super::{StoreError, keys, record};
+use crate::engine::{AlertId, Entry, Policy, System, Timestamp};
+
+/// The schema's version that this code writes.
+const SCHEMA: u32 = 1;
+
+/// The store's synchronous core.
+#[derive(Debug)]
+pub struct Book {
+    table: Table,
+    policy: Policy,
+    decide: Decide,
+    schedule: Schedule,
+    waiting: WaitingRoom,
+    counters: Counters,
+    committed_counters: Counters,
+    broken: bool,
+}
+
+/// What the store knows of itself.
+#[derive(Debug, Serialize, Deserialize)]
+struct About {
+    schema: u32,
+    first_ran_at: Timestamp,
+}
+
+/// Numbers given so far, and how much there is of what is never scanned.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+struct Counters {
+    entry: u64,
+    timeline: u64,
+    marker: u64,
+    waiting: u64,
+    quarantine: u64,
+    dead_letters: u64,
+    quarantined: u64,
+}
+
+impl Book {
+    /// Opens what `engine` holds, and makes it new if that is nothing. Reads the entries, the waiting room and the
+    /// outstanding creates, but no link. `now` is by our clock.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] or [`StoreError::UnknownVersion`] if what is there cannot be read; nothing is changed then.
+    pub fn open(engine: Engine, settings: Settings, now: Timestamp) -> Result<Self, StoreError> {
+        let mut table = Table::new(engine);
+        let mut policy = settings.policy;
+        policy.first_ran_at = about(&mut table, now)?.first_ran_at;
+        policy.identity.pagerduty_ids = table.get(keys::IDENTITY)?.unwrap_or_default();
+        let counters: Counters = table.get(keys::COUNTERS)?.unwrap_or_default();
+        let (schedule, waiting) = (Schedule::default(), WaitingRoom::default());
+        let committed_counters = counters.clone();
+        let decide = settings.decide;
+        let mut book = Self { table, policy, decide, schedule, waiting, counters, committed_counters, broken: false };
+        book.rebuild()?;
+        book.commit()?;
+        Ok(book)
+    }
+
+    /// Makes durable, as one, whatever was changed since the last time. Blocks.
+    ///
+    /// # Errors
+    /// Whatever the engine meets; fatal. [`StoreError::Closed`] after an earlier fatal error.
+    pub fn commit(&mut self) -> Result<(), StoreError> {
+        self.transact(|book| {
+            if book.counters != book.committed_counters {
+                book.table.put(keys::COUNTERS, &book.counters)?;
+            }
+            book.table.commit()?;
+            book.committed_counters = book.counters.clone();
+            Ok(())
+        })
+    }
+
+    /// Puts away what could not be read, and says under which number.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub fn quarantine(&mut self, item: &Quarantined) -> Result<u64, StoreError> {
+        self.transact(|book| {
+            let number = next(&mut book.counters.quarantine);
+            book.counters.quarantined += 1;
+            book.table.put_new(&keys::quarantined(number), item)?;
+            Ok(number)
+        })
+    }
+
+    /// Keeps an id of the automation user in PagerDuty; from now on, whoever bears it is us.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub fn learn(&mut self, pagerduty_id: String) -> Result<(), StoreError> {
+        self.transact(|book| {
+            if book.policy.identity.pagerduty_ids.insert(pagerduty_id) {
+                book.table.put(keys::IDENTITY, &book.policy.identity.pagerduty_ids)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// What decisions depend on now.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// When the next entry for `system` is due, or was. Entries behind a page that was given up are not counted once a
+    /// claim has met them. A time more than ten minutes ahead comes from a clock that was set back: claim now.
+    pub fn next_due(&self, system: System) -> Option<Timestamp> {
+        self.schedule.side(system).next_due()
+    }
+
+    /// Whether work for `system` was put in, put off or let go on since this was last asked.
+    pub(super) fn take_changed(&mut self, system: System) -> bool {
+        self.schedule.side_mut(system).take_changed()
+    }
+
+    /// Runs `change`, and refuses everything from its first fatal error on.
+    fn transact<T>(&mut self, change: impl FnOnce(&mut Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        if self.broken {
+            return Err(StoreError::Closed);
+        }
+        // Set before, so that it also holds if a decision panics half-way.
+        self.broken = true;
+        let result = change(self);
+        self.broken = result.as_ref().is_err_and(StoreError::is_fatal);
+        result
+    }
+
+    fn rebuild(&mut self) -> Result<(), StoreError> {
+        let Self { table, schedule, waiting, .. } = self;
+        for system in [System::Opsgenie, System::PagerDuty] {
+            table.visit(keys::lanes(system), |_, entry: Entry| {
+                schedule.side_mut(system).push(&entry);
+                ControlFlow::Continue(())
+            })?;
+        }
+        table.visit(keys::OUTSTANDING, |_, (alert, marker): (AlertId, u64)| {
+            waiting.begin(&alert, marker);
+            ControlFlow::Continue(())
+        })?;
+        let mut unnumbered = None;
+        table.visit(keys::WAITING, |key, event: Waiting| {
+            match keys::number(&key) {
+                Some(number) => waiting.enter(number, event.until, &event.incident),
+                None => unnumbered = Some(key),
+            }
+            ControlFlow::Continue(())
+        })?;
+        match unnumbered {
+            Some(key) => Err(record::damaged(&key, "its key holds no number")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What the store knows of itself; a new one is told now.
+fn about(table: &mut Table, now: Timestamp) -> Result<About, StoreError> {
+    let about: Option<serde_json::Value> = table.get(keys::STORE)?;
+    let Some(about) = about else {
+        if !table.is_empty()? {
+            return Err(record::damaged(keys::STORE, "it is missing, although there is data"));
+        }
+        let about = About { schema: SCHEMA, first_ran_at: now };
+        table.put_new(keys::STORE, &about)?;
+        table.put_new(keys::IDENTITY, &BTreeSet::<String>::new())?;
+        return Ok(about);
+    };
+    // The version first: whatever else a later one puts here need not be readable.
+    let schema = about.get("schema").and_then(serde_json::Value::as_u64).unwrap_or_default();
+    if schema != u64::from(SCHEMA) {
+        let found = u32::try_from(schema).unwrap_or(u32::MAX);
+        return Err(StoreError::UnknownVersion { key: keys::readable(keys::STORE), found });
+    }
+    serde_json::from_value(about).map_err(|e| record::damaged(keys::STORE, e.to_string()))
+}
+
+/// The next number of a counter.
+fn next(counter: &mut u64) -> u64 {
+    *counter += 1;
+    *counter
+}

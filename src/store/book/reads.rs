@@ -1,0 +1,82 @@
+//! What can be looked up.
+
+use super::Book;
+use crate::engine::{AlertId, Entry, IncidentId, Link, System};
+use crate::store::types::{DeadLetter, Quarantined, Summary, TimelineEntry};
+use crate::store::{StoreError, keys, record};
+
+/// How much a list shows at most, from its beginning.
+pub const LONGEST_LIST: usize = 1000;
+
+impl Book {
+    /// An alert's link.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub fn link(&self, alert: &AlertId) -> Result<Option<Link>, StoreError> {
+        self.table.get(&keys::link(alert))
+    }
+
+    /// The links of an incident: several after a merge.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub fn links_of(&self, incident: &IncidentId) -> Result<Vec<Link>, StoreError> {
+        self.alerts_with(incident)?.iter().map(|alert| self.table.need(&keys::link(alert))).collect()
+    }
+
+    /// What happened to an alert's link, oldest first.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub fn timeline(&self, alert: &AlertId) -> Result<Vec<TimelineEntry>, StoreError> {
+        self.values(&keys::timeline(alert))
+    }
+
+    /// What is still to be done for an alert's link, as it is stored, in the order it was put in.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub fn entries(&self, alert: &AlertId) -> Result<Vec<Entry>, StoreError> {
+        let mut entries: Vec<Entry> = self.values(&keys::lane(System::Opsgenie, alert))?;
+        entries.extend(self.values::<Entry>(&keys::lane(System::PagerDuty, alert))?);
+        entries.sort_by_key(|entry| entry.id);
+        Ok(entries)
+    }
+
+    /// What was given up, by alert.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub fn dead_letters(&self) -> Result<Vec<DeadLetter>, StoreError> {
+        self.values(keys::DEAD_LETTERS)
+    }
+
+    /// What could not be read, oldest first, each with its number.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub fn quarantined(&self) -> Result<Vec<(u64, Quarantined)>, StoreError> {
+        let rows = self.table.list(keys::QUARANTINE, LONGEST_LIST)?;
+        let numbered = rows.into_iter().map(|(key, item)| {
+            let number = keys::number(&key).ok_or_else(|| record::damaged(&key, "its key holds no number"))?;
+            Ok((number, item))
+        });
+        numbered.collect()
+    }
+
+    /// How much there is of everything.
+    pub fn summary(&self) -> Summary {
+        Summary {
+            opsgenie: self.schedule.side(System::Opsgenie).queued(),
+            pagerduty: self.schedule.side(System::PagerDuty).queued(),
+            dead_letters: self.counters.dead_letters,
+            quarantined: self.counters.quarantined,
+            waiting: self.waiting.len(),
+        }
+    }
+
+    fn values<T: serde::de::DeserializeOwned>(&self, prefix: &[u8]) -> Result<Vec<T>, StoreError> {
+        Ok(self.table.list(prefix, LONGEST_LIST)?.into_iter().map(|(_, value)| value).collect())
+    }
+}

@@ -1,0 +1,182 @@
+//! Typed values over an engine, with a layer of changes that are not committed yet. Every read sees them.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::store::engine::{Batch, Engine, Row};
+use crate::store::record::{self, Stored};
+use crate::store::{StoreError, keys};
+
+/// How many rows are read from the engine at once.
+const ROWS: usize = 256;
+
+type Page = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// The database, as the transactions see it.
+#[derive(Debug)]
+pub(super) struct Table {
+    engine: Engine,
+    changes: Batch,
+}
+
+impl Table {
+    pub(super) fn new(engine: Engine) -> Self {
+        Self { engine, changes: Batch::new() }
+    }
+
+    /// Writes all changes, durably, as one. Nothing is written if nothing changed.
+    pub(super) fn commit(&mut self) -> Result<(), StoreError> {
+        if self.changes.is_empty() {
+            return Ok(());
+        }
+        self.engine.apply(&self.changes)?;
+        self.engine.sync()?;
+        self.changes.clear();
+        Ok(())
+    }
+
+    /// Puts a value at `key`, in place of the one there.
+    pub(super) fn put<T: Serialize>(&mut self, key: &[u8], value: &T) -> Result<(), StoreError> {
+        self.remove_chunks(key)?;
+        self.put_new(key, value)
+    }
+
+    /// Puts a value at a key that never had one; saves looking for the old one's chunks.
+    pub(super) fn put_new<T: Serialize>(&mut self, key: &[u8], value: &T) -> Result<(), StoreError> {
+        let content = serde_json::to_vec(value)
+            .map_err(|e| StoreError::Unstorable { key: keys::readable(key), what: e.to_string() })?;
+        for (key, row) in record::seal(key, &content) {
+            self.changes.insert(key, Some(row));
+        }
+        Ok(())
+    }
+
+    /// Removes whatever is at `key`.
+    pub(super) fn delete(&mut self, key: &[u8]) -> Result<(), StoreError> {
+        self.remove_chunks(key)?;
+        self.changes.insert(key.to_vec(), None);
+        Ok(())
+    }
+
+    /// Whether there is a value at `key`.
+    pub(super) fn has(&self, key: &[u8]) -> Result<bool, StoreError> {
+        Ok(self.row(key)?.is_some())
+    }
+
+    /// The value at `key`.
+    pub(super) fn get<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {
+        self.row(key)?.map(|row| self.read(key, &row)).transpose()
+    }
+
+    /// The value at `key`, which must be there because another one says so.
+    pub(super) fn need<T: DeserializeOwned>(&self, key: &[u8]) -> Result<T, StoreError> {
+        self.get(key)?.ok_or_else(|| record::damaged(key, "it is missing"))
+    }
+
+    /// The first `limit` values under `prefix`, in order of their keys.
+    pub(super) fn list<T: DeserializeOwned>(
+        &self,
+        prefix: &[u8],
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, T)>, StoreError> {
+        let mut found = Vec::new();
+        self.visit(prefix, |key, value| {
+            if found.len() == limit {
+                return ControlFlow::Break(());
+            }
+            found.push((key, value));
+            ControlFlow::Continue(())
+        })?;
+        Ok(found)
+    }
+
+    /// Shows each value under `prefix` to `visitor` until it has seen enough. Holds a page of them at a time.
+    pub(super) fn visit<T: DeserializeOwned>(
+        &self,
+        prefix: &[u8],
+        mut visitor: impl FnMut(Vec<u8>, T) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let end = keys::end_of(prefix);
+        let mut from = prefix.to_vec();
+        while from < end {
+            let (rows, next) = self.page(&from, &end)?;
+            for (key, row) in rows {
+                let value = self.read(&key, &row)?;
+                if visitor(key, value).is_break() {
+                    return Ok(());
+                }
+            }
+            from = next;
+        }
+        Ok(())
+    }
+
+    /// Whether there is nothing at all.
+    pub(super) fn is_empty(&self) -> Result<bool, StoreError> {
+        Ok(self.changes.is_empty() && self.engine.range(&[], &[u8::MAX], 1)?.is_empty())
+    }
+
+    /// Some rows from `from` on, and where to go on.
+    fn page(&self, from: &[u8], end: &[u8]) -> Result<(Page, Vec<u8>), StoreError> {
+        let rows: Vec<Row> = self.engine.range(from, end, ROWS)?;
+        let next = match rows.last() {
+            Some((last, _)) if rows.len() == ROWS => keys::after(last),
+            _ => end.to_vec(),
+        };
+        let mut page: Page = rows.into_iter().collect();
+        for (key, change) in self.changes.range(from.to_vec()..next.clone()) {
+            match change {
+                Some(row) => page.insert(key.clone(), row.clone()),
+                None => page.remove(key),
+            };
+        }
+        Ok((page, next))
+    }
+
+    fn row(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.changes.get(key) {
+            Some(change) => Ok(change.clone()),
+            None => self.engine.get(key),
+        }
+    }
+
+    fn read<T: DeserializeOwned>(&self, key: &[u8], row: &[u8]) -> Result<T, StoreError> {
+        let joined;
+        let content = match record::open(key, row)? {
+            Stored::Whole(content) => content,
+            Stored::Chunked { chunks, checksum } => {
+                joined = self.join(key, chunks)?;
+                if crc32fast::hash(&joined) != checksum {
+                    return Err(record::damaged(key, "the checksum of its chunks is wrong"));
+                }
+                &joined
+            }
+            Stored::Chunk(_) => return Err(record::damaged(key, "it is a piece of another value")),
+        };
+        serde_json::from_slice(content).map_err(|e| record::damaged(key, format!("it cannot be read: {e}")))
+    }
+
+    fn join(&self, key: &[u8], chunks: u32) -> Result<Vec<u8>, StoreError> {
+        let mut joined = Vec::new();
+        for number in 0..chunks {
+            let key = keys::chunk(key, number);
+            let row = self.row(&key)?.ok_or_else(|| record::damaged(&key, "it is missing"))?;
+            let Stored::Chunk(piece) = record::open(&key, &row)? else {
+                return Err(record::damaged(&key, "it is no piece of a value"));
+            };
+            joined.extend(piece);
+        }
+        Ok(joined)
+    }
+
+    fn remove_chunks(&mut self, key: &[u8]) -> Result<(), StoreError> {
+        let Some(row) = self.row(key)? else { return Ok(()) };
+        if let Stored::Chunked { chunks, .. } = record::open(key, &row)? {
+            self.changes.extend((0..chunks).map(|number| (keys::chunk(key, number), None)));
+        }
+        Ok(())
+    }
+}

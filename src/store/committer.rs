@@ -1,0 +1,150 @@
+//! The thread that owns all writes. It takes whatever is queued, runs it against the book, commits once, and only then
+//! answers everybody.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError};
+use std::time::Duration;
+
+use super::StoreError;
+use super::book::Book;
+use super::shared::{Load, Shared};
+use crate::engine::System;
+
+/// How many requests share one commit at most.
+const LONGEST_BATCH: usize = 512;
+
+/// How often the committer looks whether the store has failed elsewhere while it has nothing to do.
+const IDLE_LOOK: Duration = Duration::from_millis(500);
+
+/// What the committer is sent.
+pub(super) enum Message {
+    /// Something to be done.
+    Run(Request),
+    /// Finish what was queued before, and end.
+    Close,
+}
+
+/// Something to be done to the book, and how much of the queue it takes up until it is answered.
+pub(super) struct Request {
+    pub(super) run: Box<dyn FnOnce(&mut Book) -> Ran + Send>,
+    pub(super) load: Option<Load>,
+}
+
+/// Something that was done, to be answered once it is durable.
+pub(super) struct Ran {
+    /// The error that makes the whole batch void, if there was one.
+    pub(super) fatal: Option<StoreError>,
+    /// Answers, with what was done or with the error that made it void.
+    pub(super) answer: Box<dyn FnOnce(Result<(), StoreError>) + Send>,
+}
+
+pub(super) struct Committer {
+    pub(super) book: Book,
+    pub(super) requests: Receiver<Message>,
+    pub(super) shared: Arc<Shared>,
+    /// Dropped with the committer, which ends the keeper.
+    pub(super) keeper: Sender<()>,
+}
+
+impl Committer {
+    /// Works until it is told to close, all handles are gone, or something fatal happens.
+    pub(super) fn run(mut self) {
+        let mut watchdog = Watchdog { shared: Arc::clone(&self.shared), orderly: false };
+        self.publish();
+        if let Err(error) = self.work() {
+            tracing::error!(error = %error, "the store has failed");
+            self.shared.fail(error);
+        }
+        watchdog.orderly = true;
+    }
+
+    fn work(&mut self) -> Result<(), StoreError> {
+        loop {
+            let first = match self.requests.recv_timeout(IDLE_LOOK) {
+                Ok(first) => first,
+                Err(RecvTimeoutError::Timeout) if self.shared.has_failed() => return Ok(()),
+                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            };
+            if self.shared.has_failed() {
+                return Ok(());
+            }
+            let (batch, closing) = self.gather(first);
+            self.run_batch(batch)?;
+            if closing {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The first message and whatever came after it, up to a batch.
+    fn gather(&self, first: Message) -> (Vec<Request>, bool) {
+        let mut batch = Vec::new();
+        let mut next = Ok(first);
+        loop {
+            match next {
+                Ok(Message::Run(request)) => batch.push(request),
+                Ok(Message::Close) => return (batch, true),
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => return (batch, false),
+            }
+            if batch.len() == LONGEST_BATCH {
+                return (batch, false);
+            }
+            next = self.requests.try_recv();
+        }
+    }
+
+    fn run_batch(&mut self, batch: Vec<Request>) -> Result<(), StoreError> {
+        let mut answers = Vec::with_capacity(batch.len());
+        let mut outcome = Ok(());
+        for request in batch {
+            let ran = (request.run)(&mut self.book);
+            answers.push((ran.answer, request.load));
+            if let Some(fatal) = ran.fatal {
+                // The rest of the batch is dropped, which its callers see as closed.
+                outcome = Err(fatal);
+                break;
+            }
+        }
+        let outcome = outcome.and_then(|()| self.book.commit());
+        if let Err(error) = &outcome {
+            // Before anybody is answered, so that no later call slips in.
+            self.shared.fail(error.clone());
+        }
+        self.publish();
+        for (answer, _load) in answers {
+            answer(outcome.clone());
+        }
+        outcome
+    }
+
+    /// Tells the dispatchers what is due, and wakes them if there may be something new.
+    fn publish(&mut self) {
+        for system in [System::Opsgenie, System::PagerDuty] {
+            let changed = self.book.take_changed(system);
+            self.shared.publish(system, self.book.next_due(system), changed);
+        }
+    }
+}
+
+impl Drop for Committer {
+    fn drop(&mut self) {
+        // The keeper may be gone already.
+        let _ = self.keeper.send(());
+    }
+}
+
+/// Notices if the committer ends by a panic.
+struct Watchdog {
+    shared: Arc<Shared>,
+    orderly: bool,
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        if !self.orderly {
+            self.shared.fail(StoreError::Panicked);
+        }
+        self.shared.close();
+    }
+}

@@ -1,0 +1,131 @@
+//! Where everything lies. One tree, since a batch is atomic in one tree only; numbers are big-endian, so that a scan
+//! finds them in order. Vendor ids hold no `/`, so they can be parted by it.
+//!
+//! | key | value |
+//! |---|---|
+//! | `m/store` | the schema's version, and when crosspage first ran |
+//! | `m/counters`, `m/identity` | numbers given so far; the automation user's learned ids |
+//! | `l/<alert>` | a link |
+//! | `i/<incident>/<alert>` | which links an incident has |
+//! | `o/<alert>` | a link whose incident may still be created, with a marker |
+//! | `q/<system>/<alert>/<entry>` | an entry of the outbox, in its lane |
+//! | `z/<alert>/<entry>` | a dead letter |
+//! | `d/<id>`, `x/<when>/<id>` | what was seen; the same by time |
+//! | `t/<alert>/<number>` | the timeline |
+//! | `w/<number>` | an event that waits for its link |
+//! | `u/<number>` | what could not be read |
+//! | `c/<key>…<number>` | a piece of a long value |
+
+use sha2::{Digest, Sha256};
+
+use crate::engine::{AlertId, IncidentId, System, Timestamp};
+
+pub(super) const STORE: &[u8] = b"m/store";
+pub(super) const COUNTERS: &[u8] = b"m/counters";
+pub(super) const IDENTITY: &[u8] = b"m/identity";
+pub(super) const OUTSTANDING: &[u8] = b"o/";
+pub(super) const WAITING: &[u8] = b"w/";
+pub(super) const DEAD_LETTERS: &[u8] = b"z/";
+pub(super) const QUARANTINE: &[u8] = b"u/";
+
+pub(super) fn link(alert: &AlertId) -> Vec<u8> {
+    [b"l/", alert.as_str().as_bytes()].concat()
+}
+
+pub(super) fn links_of(incident: &IncidentId) -> Vec<u8> {
+    [b"i/", incident.as_str().as_bytes(), b"/"].concat()
+}
+
+pub(super) fn link_of(incident: &IncidentId, alert: &AlertId) -> Vec<u8> {
+    [&links_of(incident), alert.as_str().as_bytes()].concat()
+}
+
+pub(super) fn outstanding(alert: &AlertId) -> Vec<u8> {
+    [OUTSTANDING, alert.as_str().as_bytes()].concat()
+}
+
+pub(super) fn lanes(system: System) -> &'static [u8] {
+    match system {
+        System::Opsgenie => b"q/o/",
+        System::PagerDuty => b"q/p/",
+    }
+}
+
+pub(super) fn lane(system: System, alert: &AlertId) -> Vec<u8> {
+    [lanes(system), alert.as_str().as_bytes(), b"/"].concat()
+}
+
+pub(super) fn entry(system: System, alert: &AlertId, id: u64) -> Vec<u8> {
+    [lane(system, alert).as_slice(), &id.to_be_bytes()].concat()
+}
+
+pub(super) fn dead_letters_of(alert: &AlertId) -> Vec<u8> {
+    [DEAD_LETTERS, alert.as_str().as_bytes(), b"/"].concat()
+}
+
+pub(super) fn dead_letter(alert: &AlertId, id: u64) -> Vec<u8> {
+    [dead_letters_of(alert).as_slice(), &id.to_be_bytes()].concat()
+}
+
+pub(super) fn timeline(alert: &AlertId) -> Vec<u8> {
+    [b"t/", alert.as_str().as_bytes(), b"/"].concat()
+}
+
+pub(super) fn timeline_entry(alert: &AlertId, number: u64) -> Vec<u8> {
+    [timeline(alert).as_slice(), &number.to_be_bytes()].concat()
+}
+
+pub(super) fn waiting(number: u64) -> Vec<u8> {
+    [WAITING, &number.to_be_bytes()].concat()
+}
+
+pub(super) fn quarantined(number: u64) -> Vec<u8> {
+    [QUARANTINE, &number.to_be_bytes()].concat()
+}
+
+pub(super) fn seen(id: &str) -> Vec<u8> {
+    [b"d/", short(id).as_bytes()].concat()
+}
+
+pub(super) fn seen_at(at: Timestamp, id: &str) -> Vec<u8> {
+    // The sign bit is turned, so that moments before 1970 sort before the others.
+    let at = at.as_millis().cast_unsigned() ^ (1 << 63);
+    [b"x/".as_slice(), &at.to_be_bytes(), b"/", short(id).as_bytes()].concat()
+}
+
+/// The key of a long value's piece. No other key's rest begins with the zeros of its number.
+pub(super) fn chunk(key: &[u8], number: u32) -> Vec<u8> {
+    [b"c/", key, &[0], &number.to_be_bytes()].concat()
+}
+
+/// The number at the end of a key.
+pub(super) fn number(key: &[u8]) -> Option<u64> {
+    key.last_chunk::<8>().map(|number| u64::from_be_bytes(*number))
+}
+
+/// The first key after all that begin with `prefix`, which must not be empty or end in 255.
+pub(super) fn end_of(prefix: &[u8]) -> Vec<u8> {
+    let mut end = prefix.to_vec();
+    if let Some(last) = end.last_mut() {
+        *last += 1;
+    }
+    end
+}
+
+/// The first key after `key`.
+pub(super) fn after(key: &[u8]) -> Vec<u8> {
+    [key, &[0]].concat()
+}
+
+/// A key for people.
+pub(super) fn readable(key: &[u8]) -> String {
+    key.escape_ascii().to_string()
+}
+
+/// Ids come from outside in any length, and keys should not.
+fn short(id: &str) -> String {
+    if id.len() <= 200 {
+        return id.to_owned();
+    }
+    Sha256::digest(id.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}

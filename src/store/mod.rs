@@ -1,0 +1,309 @@
+//! The durable store: links, the outbox, timelines, and what was seen before.
+//!
+//! ```text
+//!  handles (async) ──► queue ──► committer (a thread) ──► Book ──► Table ──► Engine (sled, or memory)
+//!        ▲                          │ 512 requests, one batch, one sync       │
+//!        └──── answers, only after the sync ◄──────────────────────────────────┘
+//! ```
+//!
+//! A single writer means that a decision needs no transaction, no lock and no retry. Whatever was answered is on disk.
+//! Any trouble with the database is fatal: nothing is deleted to repair it, and [`Store::failed`] tells the process to end.
+
+pub mod book;
+mod committer;
+pub mod engine;
+mod error;
+mod keeper;
+mod keys;
+pub mod memory;
+mod record;
+mod shared;
+pub mod sled;
+mod types;
+mod url;
+
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use serde::Serialize;
+use tokio::sync::oneshot;
+
+use crate::engine::{AlertId, Entry, Event, IncidentId, Link, Outcome, System, Timestamp};
+use book::Book;
+use committer::{Committer, Message, Ran, Request};
+use engine::Engine;
+use keeper::Keeper;
+use shared::{Load, Shared};
+
+pub use error::StoreError;
+pub use types::{Claim, DeadLetter, Decide, Quarantined, Queued, Recorded, Settings, Summary, TimelineEntry, Verdict};
+pub use url::{DatabaseUrl, DatabaseUrlError};
+
+/// A handle on the store. Clones are cheap and mean the same store.
+///
+/// What changes something is done even if the caller stops waiting for the answer; a claim that nobody receives stays
+/// claimed until the process ends, so a dispatcher must not drop [`Store::claim`] half-way and go on.
+#[derive(Clone, Debug)]
+pub struct Store {
+    requests: Sender<Message>,
+    shared: Arc<Shared>,
+    threads: Arc<Mutex<Vec<JoinHandle<()>>>>,
+}
+
+impl Store {
+    /// Opens the database at `url`, and makes it if there is none. Blocks. `now` is by our clock.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] if another process has it; whatever makes it unreadable.
+    pub fn open(url: &DatabaseUrl, settings: Settings, now: Timestamp) -> Result<Self, StoreError> {
+        let DatabaseUrl::Sled(folder) = url;
+        Self::on(Engine::sled(folder)?, settings, now)
+    }
+
+    /// Opens the store on an engine. Blocks. `now` is by our clock.
+    ///
+    /// # Errors
+    /// Whatever makes it unreadable.
+    pub fn on(engine: Engine, settings: Settings, now: Timestamp) -> Result<Self, StoreError> {
+        let shared = Arc::new(Shared::new(settings.min_free_bytes, engine.free_bytes()?));
+        let book = Book::open(engine.clone(), settings, now)?;
+        let (requests, queue) = mpsc::channel();
+        let (keeper, stop) = mpsc::channel();
+        let committer = Committer { book, requests: queue, shared: Arc::clone(&shared), keeper };
+        let keeper = Keeper { engine, shared: Arc::clone(&shared), stop, next: Vec::new() };
+        let threads = [spawn("store-committer", move || committer.run()), spawn("store-keeper", move || keeper.run())];
+        let threads: Vec<_> =
+            threads.into_iter().collect::<Result<_, _>>().map_err(|e| StoreError::io("start its threads", e))?;
+        Ok(Self { requests, shared, threads: Arc::new(Mutex::new(threads)) })
+    }
+
+    /// Takes in an event: decides on it and whatever it lets go on, or lets it wait, unless it is a repeat.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] or [`StoreError::DiskLow`] if it must be sent again later; fatal ones.
+    pub async fn record(&self, event: Event) -> Result<Recorded, StoreError> {
+        let load = self.shared.admit(stored_size(&event))?;
+        self.ask(Some(load), move |book| book.record(event)).await
+    }
+
+    /// Puts away what could not be read, and says under which number.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] or [`StoreError::DiskLow`] if it must be sent again later; fatal ones.
+    pub async fn quarantine(&self, item: Quarantined) -> Result<u64, StoreError> {
+        let load = self.shared.admit(item.body.len())?;
+        self.ask(Some(load), move |book| book.quarantine(&item)).await
+    }
+
+    /// Claims the first entries of up to `limit` lanes of `system` that are due at `now`, longest due first. Each is to be
+    /// ended by [`Store::settle`] or [`Store::release`]; the process's end ends all.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub async fn claim(&self, system: System, limit: usize, now: Timestamp) -> Result<Vec<Claim>, StoreError> {
+        self.ask(None, move |book| book.claim(system, limit, now)).await
+    }
+
+    /// Stores how far a claimed entry has come. It stays claimed.
+    ///
+    /// # Errors
+    /// [`StoreError::NotClaimed`] if the entry is not, or is not there any more; fatal ones.
+    pub async fn save(&self, entry: Entry) -> Result<(), StoreError> {
+        self.ask(None, move |book| book.save(entry)).await
+    }
+
+    /// Ends a claim; the entry may be claimed again from its `due_at` on. Unless `durable`, nothing of it is stored, and
+    /// the next claim finds it as it was stored last.
+    ///
+    /// # Errors
+    /// [`StoreError::NotClaimed`] if the entry is not, or is not there any more; fatal ones.
+    pub async fn release(&self, entry: Entry, durable: bool) -> Result<(), StoreError> {
+        self.ask(None, move |book| book.release(entry, durable)).await
+    }
+
+    /// Ends a claimed entry: it leaves its lane, and how it ended is decided on like any other event. What was given up
+    /// goes to the dead letters. `now` is by our clock.
+    ///
+    /// # Errors
+    /// [`StoreError::NotClaimed`] if the entry is not, or is not there any more; fatal ones.
+    pub async fn settle(&self, entry: Entry, outcome: Outcome, now: Timestamp) -> Result<Recorded, StoreError> {
+        self.ask(None, move |book| book.settle(entry, outcome, now)).await
+    }
+
+    /// Keeps an id of the automation user in PagerDuty; from now on, whoever bears it is us.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub async fn learn(&self, pagerduty_id: String) -> Result<(), StoreError> {
+        self.ask(None, move |book| book.learn(pagerduty_id)).await
+    }
+
+    /// An alert's link, as it is now.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub async fn link(&self, alert: &AlertId) -> Result<Option<Link>, StoreError> {
+        let alert = alert.clone();
+        self.ask(None, move |book| book.link(&alert)).await
+    }
+
+    /// The links of an incident: several after a merge.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub async fn links_of(&self, incident: &IncidentId) -> Result<Vec<Link>, StoreError> {
+        let incident = incident.clone();
+        self.ask(None, move |book| book.links_of(&incident)).await
+    }
+
+    /// What happened to an alert's link, oldest first; at most [`book::LONGEST_LIST`].
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub async fn timeline(&self, alert: &AlertId) -> Result<Vec<TimelineEntry>, StoreError> {
+        let alert = alert.clone();
+        self.ask(None, move |book| book.timeline(&alert)).await
+    }
+
+    /// What is still to be done for an alert's link, in the order it was put in.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub async fn entries(&self, alert: &AlertId) -> Result<Vec<Entry>, StoreError> {
+        let alert = alert.clone();
+        self.ask(None, move |book| book.entries(&alert)).await
+    }
+
+    /// What was given up, by alert; at most [`book::LONGEST_LIST`].
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub async fn dead_letters(&self) -> Result<Vec<DeadLetter>, StoreError> {
+        self.ask(None, |book| book.dead_letters()).await
+    }
+
+    /// What could not be read, oldest first, each with its number; at most [`book::LONGEST_LIST`].
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub async fn quarantined(&self) -> Result<Vec<(u64, Quarantined)>, StoreError> {
+        self.ask(None, |book| book.quarantined()).await
+    }
+
+    /// How much there is of everything.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub async fn summary(&self) -> Result<Summary, StoreError> {
+        self.ask(None, |book| Ok(book.summary())).await
+    }
+
+    /// When the next entry for `system` is due, or was, as of the last commit. Costs nothing. A time more than ten minutes
+    /// ahead comes from a clock that was set back: so sleep ten minutes at most, then claim.
+    pub fn next_due(&self, system: System) -> Option<Timestamp> {
+        self.shared.next_due(system)
+    }
+
+    /// Waits until there may be new work for `system`, perhaps due only later. What came since the last wait counts, so
+    /// nothing is lost between a claim and the wait. For one dispatcher a system: a second one would take its wake-ups.
+    pub async fn work_changed(&self, system: System) {
+        self.shared.changed(system).await;
+    }
+
+    /// Whether events can be taken in; if not, why.
+    ///
+    /// # Errors
+    /// What is wrong, for people.
+    pub fn ready(&self) -> Result<(), String> {
+        if let Some(failure) = self.shared.failure().borrow().as_ref() {
+            return Err(failure.to_string());
+        }
+        if self.shared.is_closed() {
+            return Err(StoreError::Closed.to_string());
+        }
+        self.shared.has_room_on_disk().map_err(|e| e.to_string())
+    }
+
+    /// Waits until the store fails, and says why: then the process should end. Waits for ever while all is well.
+    pub fn failed(&self) -> impl Future<Output = StoreError> + Send + use<> {
+        let mut failure = self.shared.failure();
+        // An orderly close must not look like a failure, and must not be kept from ending by this wait.
+        async move {
+            match failure.wait_for(Option::is_some).await.map(|failure| failure.clone()) {
+                Ok(Some(error)) => error,
+                Ok(None) | Err(_) => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Finishes what is queued and ends the store, for all its handles. The database is free for others then.
+    ///
+    /// # Errors
+    /// Why it had failed, if it had.
+    pub async fn close(self) -> Result<(), StoreError> {
+        self.shared.close();
+        // If the committer is gone already there is nothing to finish.
+        let _ = self.requests.send(Message::Close);
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        let joined = tokio::task::spawn_blocking(move || threads.into_iter().try_for_each(JoinHandle::join)).await;
+        let failure = self.shared.failure().borrow().clone();
+        match (failure, joined) {
+            (Some(failure), _) => Err(failure),
+            (None, Ok(Ok(()))) => Ok(()),
+            (None, _) => Err(StoreError::Panicked),
+        }
+    }
+
+    /// Has the committer do something, and waits until that is durable.
+    async fn ask<T: Send + 'static>(
+        &self,
+        load: Option<Load>,
+        run: impl FnOnce(&mut Book) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        if self.shared.is_closed() {
+            return Err(StoreError::Closed);
+        }
+        let (answer, answered) = oneshot::channel();
+        let run = Box::new(move |book: &mut Book| {
+            let result = run(book);
+            let fatal = result.as_ref().err().filter(|error| error.is_fatal()).cloned();
+            // Nobody may be waiting any more; it is done all the same.
+            let answer = Box::new(move |committed: Result<(), StoreError>| {
+                let _ = answer.send(committed.and(result));
+            });
+            Ran { fatal, answer }
+        });
+        self.requests.send(Message::Run(Request { run, load })).map_err(|_| StoreError::Closed)?;
+        answered.await.unwrap_or(Err(StoreError::Closed))
+    }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    thread::Builder::new().name(name.to_owned()).spawn(run)
+}
+
+/// How many bytes a value takes up, more or less.
+fn stored_size(value: &impl Serialize) -> usize {
+    struct Count(usize);
+
+    impl io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let mut count = Count(0);
+    // What cannot be written is refused when it is stored.
+    let _ = serde_json::to_writer(&mut count, value);
+    count.0
+}

@@ -1,0 +1,155 @@
+//! What goes into the store and comes out of it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::{AlertId, Decision, Entry, Event, Link, Policy, Reason, System, Timestamp, decide};
+
+/// A function that decides on events; [`decide`] is the real one.
+pub type Decide = fn(Option<&Link>, &Event, &Policy) -> Decision;
+
+/// How a store is to work.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What decisions depend on. When crosspage first ran and which PagerDuty ids are ours, the store knows better.
+    pub policy: Policy,
+    /// How many bytes the disk must have left for new events to be taken.
+    pub min_free_bytes: u64,
+    /// Decides on events.
+    pub decide: Decide,
+}
+
+impl Settings {
+    /// The usual settings under `policy`.
+    pub fn new(policy: Policy) -> Self {
+        Self { policy, min_free_bytes: 256 << 20, decide }
+    }
+}
+
+/// What became of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// What it came to.
+    pub verdict: Verdict,
+    /// How many commands were put into the outbox.
+    pub commands: usize,
+}
+
+/// What an event came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It had come before, and changed nothing.
+    Repeat,
+    /// It waits for its link: a create is outstanding that may turn out to be the incident's.
+    Waiting,
+    /// It should wait for its link, but too many do: it lies in the quarantine under that number.
+    Quarantined(u64),
+    /// It was decided on, and so was what had waited for it: each decision's link and reason, in order.
+    Decided(Vec<(Option<AlertId>, Reason)>),
+}
+
+/// An entry that is to be carried out now, by the one who asked for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The entry.
+    pub entry: Entry,
+    /// Its link, as it is now.
+    pub link: Link,
+    /// PagerDuty's ids of the notes that we wrote for the other links of the same incident: none of them is this link's.
+    pub sibling_notes: Vec<String>,
+}
+
+/// Something authentic that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantined {
+    /// Who sent it.
+    pub system: System,
+    /// When it came, by our clock.
+    pub received_at: Timestamp,
+    /// Why it could not be read.
+    pub reason: String,
+    /// What was sent, without its headers.
+    #[serde(with = "body")]
+    pub body: Vec<u8>,
+    /// Names the delivery in logs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+}
+
+/// Something that happened to a link, and what was made of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimelineEntry {
+    /// When it was decided on, by our clock.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: Event,
+    /// What was made of it.
+    pub reason: Reason,
+    /// The entries that were put into the outbox for it.
+    pub commands: Vec<u64>,
+}
+
+/// An entry that was given up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// The entry.
+    pub entry: Entry,
+    /// Why.
+    pub reason: String,
+    /// When, by our clock.
+    pub at: Timestamp,
+}
+
+/// How much there is of everything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// What is bound for Opsgenie.
+    pub opsgenie: Queued,
+    /// What is bound for PagerDuty.
+    pub pagerduty: Queued,
+    /// Dead letters.
+    pub dead_letters: u64,
+    /// What could not be read.
+    pub quarantined: u64,
+    /// Events that wait for their link.
+    pub waiting: usize,
+}
+
+/// How much is bound for one system.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Queued {
+    /// Entries.
+    pub entries: usize,
+    /// Links that have entries.
+    pub lanes: usize,
+    /// Links whose entries are held behind a page that was given up, as far as that was noticed.
+    pub parked: usize,
+    /// When the oldest entry was put in, by our clock.
+    pub oldest: Option<Timestamp>,
+}
+
+/// Bodies are text nearly always, and are kept readable then.
+mod body {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Body {
+        Text(String),
+        Bytes(Vec<u8>),
+    }
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        let body = match std::str::from_utf8(bytes) {
+            Ok(text) => Body::Text(text.to_owned()),
+            Err(_) => Body::Bytes(bytes.to_vec()),
+        };
+        body.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        Ok(match Body::deserialize(deserializer)? {
+            Body::Text(text) => text.into_bytes(),
+            Body::Bytes(bytes) => bytes,
+        })
+    }
+}
