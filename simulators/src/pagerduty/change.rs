@@ -2,60 +2,10 @@
 
 use serde_json::json;
 
+use super::doer::{Doer, NewIncident};
 use super::incident::{Acknowledgement, Agent, Incident, IncidentStatus, LogEntry, Note};
 use super::model::PagerDuty;
 use super::options::{AckTimeoutAgent, UnackEvents};
-
-/// Who does something, and through what.
-#[derive(Debug, Clone)]
-pub(super) struct Doer {
-    /// As records have it.
-    pub(super) agent: Agent,
-    /// As webhooks show it.
-    pub(super) shown: Agent,
-    /// `website`, `api` or `timeout`.
-    pub(super) channel: &'static str,
-}
-
-impl Doer {
-    pub(super) fn person(user_id: &str) -> Self {
-        let agent = Agent::User(user_id.to_owned());
-        Self {
-            shown: agent.clone(),
-            agent,
-            channel: "website",
-        }
-    }
-
-    pub(super) fn automation(agent: Agent) -> Self {
-        Self {
-            shown: agent.clone(),
-            agent,
-            channel: "timeout",
-        }
-    }
-
-    pub(super) fn user_id(&self) -> Option<&str> {
-        match &self.agent {
-            Agent::User(id) => Some(id),
-            Agent::Service | Agent::Integration | Agent::Nobody => None,
-        }
-    }
-}
-
-/// An incident to be made.
-#[derive(Debug, Clone, Default)]
-pub(super) struct NewIncident {
-    pub(super) title: String,
-    pub(super) body: String,
-    pub(super) urgency: String,
-    pub(super) priority: Option<String>,
-    pub(super) incident_key: Option<String>,
-    pub(super) alert_key: Option<String>,
-    pub(super) service_id: String,
-    pub(super) assignee: Option<String>,
-    pub(super) client: Option<(String, String)>,
-}
 
 impl PagerDuty {
     /// Makes an incident. Incident creation page: one that is assigned to whoever makes it is born acknowledged.
@@ -388,7 +338,7 @@ impl PagerDuty {
         }
     }
 
-    fn emit(&mut self, id: &str, event: &str, by: &Doer) {
+    pub(super) fn emit(&mut self, id: &str, event: &str, by: &Doer) {
         let Some(incident) = self.shelf.get(id) else {
             return;
         };

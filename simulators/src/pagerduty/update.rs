@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::change::Doer;
+use super::doer::Doer;
 use super::incident::{Incident, IncidentStatus};
 use super::model::PagerDuty;
 use super::options::Taken;
