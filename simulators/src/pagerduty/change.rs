@@ -183,6 +183,9 @@ impl PagerDuty {
 
     /// To somebody by name. Inferred: an acknowledged incident goes back to triggered.
     pub(super) fn reassign(&mut self, id: &str, by: &Doer, user_id: &str) {
+        if self.is(id, IncidentStatus::Acknowledged) {
+            self.note_status_change(id, by);
+        }
         self.edit(id, |incident, _| {
             to_triggered(incident);
             incident.assignees = vec![user_id.to_owned()];
@@ -194,6 +197,9 @@ impl PagerDuty {
 
     /// To another escalation policy.
     pub(super) fn delegate(&mut self, id: &str, by: &Doer) {
+        if self.is(id, IncidentStatus::Acknowledged) {
+            self.note_status_change(id, by);
+        }
         let on_call = self.on_call();
         self.edit(id, |incident, _| {
             to_triggered(incident);
@@ -247,14 +253,9 @@ impl PagerDuty {
         self.log(id, "snooze_log_entry", by, None);
     }
 
+    /// The source shows as resolved. Its notes stay with it.
     pub(super) fn merge(&mut self, from: &str, into: &str, by: &Doer) {
-        let notes = self
-            .shelf
-            .get(from)
-            .map(|incident| incident.notes.clone())
-            .unwrap_or_default();
         self.resolve(from, by, Some(into));
-        self.edit(into, |incident, _| incident.notes.extend(notes));
     }
 
     /// The acknowledgement ends by itself.

@@ -288,3 +288,23 @@ fn assigned_to_the_maker_it_is_born_acknowledged() {
         ])
     );
 }
+
+#[test]
+fn reassigning_puts_back_to_triggered_and_needs_an_open_incident() {
+    let mut account = account();
+    let id = account.incident();
+    account.put(&id, json!({"status": "acknowledged"}));
+    account.webhooks();
+    let to_ada = json!({"assignments": [{"assignee": {"id": ADA, "type": "user_reference"}}]});
+    assert_eq!(
+        account.put(&id, to_ada.clone()).body_json()["incident"]["status"],
+        "triggered"
+    );
+    assert_eq!(account.events(), ["incident.reassigned"]);
+    account.put(&id, json!({"status": "resolved"}));
+    assert_eq!(error_of(&account.put(&id, to_ada)), (400, 1001));
+    assert_eq!(
+        error_of(&account.put(&id, json!({"escalation_level": 1}))),
+        (400, 1001)
+    );
+}
