@@ -9,7 +9,7 @@
 //!
 //! - [`exchange`]: requests, replies and webhooks as plain data
 //! - [`fault`]: what goes wrong, and when
-//! - [`outbox`]: webhooks waiting to be posted: order, retries, loss
+//! - `outbox`: webhooks waiting to be posted: order, retries, loss
 //! - [`wire`]: the HTTP server and the webhook poster that both vendors share
 //! - [`opsgenie`], [`pagerduty`]: the vendors
 //!
@@ -29,7 +29,7 @@ pub mod exchange;
 pub mod fault;
 mod ids;
 pub mod opsgenie;
-pub mod outbox;
+mod outbox;
 pub mod pagerduty;
 mod shelf;
 #[cfg(test)]
@@ -41,4 +41,5 @@ pub use exchange::{
 };
 pub use fault::{Fault, Faults, Flaky, Matcher, Rule, WebhookFaults};
 pub use opsgenie::Opsgenie;
+pub use outbox::Retries;
 pub use pagerduty::PagerDuty;

@@ -31,7 +31,7 @@ impl Default for Retries {
 
 /// What became of a webhook after an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// A 2xx.
     Delivered,
     /// It will be tried again.
@@ -42,22 +42,22 @@ pub enum Outcome {
 
 /// A webhook about to be queued.
 #[derive(Debug, Clone)]
-pub struct NewWebhook {
+pub(crate) struct NewWebhook {
     /// What it is delivered in order with.
-    pub key: String,
+    pub(crate) key: String,
     /// Its own address, if not the common one.
-    pub url: Option<String>,
+    pub(crate) url: Option<String>,
     /// Names in lower case.
-    pub headers: Vec<(String, String)>,
+    pub(crate) headers: Vec<(String, String)>,
     /// Raw bytes.
-    pub body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
     /// Milliseconds the vendor waits for an answer.
-    pub timeout_ms: u64,
+    pub(crate) timeout_ms: u64,
 }
 
 /// The queue of one vendor.
 #[derive(Debug)]
-pub struct Outbox {
+pub(crate) struct Outbox {
     queues: BTreeMap<String, VecDeque<Entry>>,
     /// Heads of queues that are not in flight, by the time they are due.
     ready: BTreeSet<(i64, u64, String)>,

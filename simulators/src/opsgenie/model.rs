@@ -85,7 +85,7 @@ impl Opsgenie {
         self.now_ms = self.now_ms.max(now_ms);
     }
 
-    /// Processes accepted requests that are due, and ends snoozes.
+    /// Processes accepted requests that are due.
     pub fn tick(&mut self, now_ms: i64) {
         self.set_now(now_ms);
         while self

@@ -117,6 +117,11 @@ impl Opsgenie {
         self.person(id, user, Action::Custom(name.to_owned()), None)
     }
 
+    /// An escalation's step is due: a webhook of another shape, with the alert's id only and without a source.
+    pub fn escalation_fires(&mut self, id: &str) {
+        self.emit_escalation(id);
+    }
+
     fn person(&mut self, id: &str, user: &str, action: Action, note: Option<&str>) -> bool {
         let before = self.alert(id).map(|alert| alert.updated_at_ns);
         let command = by(user, action, note);

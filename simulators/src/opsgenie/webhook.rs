@@ -6,6 +6,7 @@ use super::alert::Alert;
 use super::command::ActionBy;
 use super::model::Opsgenie;
 use super::options::UpdatedAtStyle;
+use crate::ids::uuid_for;
 use crate::outbox::NewWebhook;
 
 /// Webhook integration page: description and details are cut at so many characters.
@@ -82,6 +83,34 @@ impl Opsgenie {
         if let (true, Some(note)) = (self.behaviour.note_top_level, note) {
             body["note"] = json!(note);
         }
+        self.queue(id, body);
+    }
+
+    /// The shape of `Escalate`, which is like no other.
+    pub(super) fn emit_escalation(&mut self, id: &str) {
+        if self.muted || self.shelf.get(id).is_none() {
+            return;
+        }
+        let body = json!({
+            "action": "Escalate",
+            "escalationId": uuid_for("escalation"),
+            "escalationName": "dba_escalation",
+            "escalationTime": 5,
+            "repeatCount": 0,
+            "escalationNotify": {
+                "name": "bob@acme.test",
+                "id": uuid_for("bob@acme.test"),
+                "type": "default",
+                "entity": "user",
+            },
+            "alert": {"alertId": id},
+            "integrationId": self.options.integration_id,
+            "integrationName": self.options.integration_name,
+        });
+        self.queue(id, body);
+    }
+
+    fn queue(&mut self, id: &str, mut body: Value) {
         let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
         if let Some(token) = &self.options.webhook_token {
             let value = format!("Bearer {token}");

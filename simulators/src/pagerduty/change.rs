@@ -2,60 +2,10 @@
 
 use serde_json::json;
 
+use super::doer::{Doer, NewIncident};
 use super::incident::{Acknowledgement, Agent, Incident, IncidentStatus, LogEntry, Note};
 use super::model::PagerDuty;
 use super::options::{AckTimeoutAgent, UnackEvents};
-
-/// Who does something, and through what.
-#[derive(Debug, Clone)]
-pub(super) struct Doer {
-    /// As records have it.
-    pub(super) agent: Agent,
-    /// As webhooks show it.
-    pub(super) shown: Agent,
-    /// `website`, `api` or `timeout`.
-    pub(super) channel: &'static str,
-}
-
-impl Doer {
-    pub(super) fn person(user_id: &str) -> Self {
-        let agent = Agent::User(user_id.to_owned());
-        Self {
-            shown: agent.clone(),
-            agent,
-            channel: "website",
-        }
-    }
-
-    pub(super) fn automation(agent: Agent) -> Self {
-        Self {
-            shown: agent.clone(),
-            agent,
-            channel: "timeout",
-        }
-    }
-
-    pub(super) fn user_id(&self) -> Option<&str> {
-        match &self.agent {
-            Agent::User(id) => Some(id),
-            Agent::Service | Agent::Integration | Agent::Nobody => None,
-        }
-    }
-}
-
-/// An incident to be made.
-#[derive(Debug, Clone, Default)]
-pub(super) struct NewIncident {
-    pub(super) title: String,
-    pub(super) body: String,
-    pub(super) urgency: String,
-    pub(super) priority: Option<String>,
-    pub(super) incident_key: Option<String>,
-    pub(super) alert_key: Option<String>,
-    pub(super) service_id: String,
-    pub(super) assignee: Option<String>,
-    pub(super) client: Option<(String, String)>,
-}
 
 impl PagerDuty {
     /// Makes an incident. Incident creation page: one that is assigned to whoever makes it is born acknowledged.
@@ -233,6 +183,9 @@ impl PagerDuty {
 
     /// To somebody by name. Inferred: an acknowledged incident goes back to triggered.
     pub(super) fn reassign(&mut self, id: &str, by: &Doer, user_id: &str) {
+        if self.is(id, IncidentStatus::Acknowledged) {
+            self.note_status_change(id, by);
+        }
         self.edit(id, |incident, _| {
             to_triggered(incident);
             incident.assignees = vec![user_id.to_owned()];
@@ -244,6 +197,9 @@ impl PagerDuty {
 
     /// To another escalation policy.
     pub(super) fn delegate(&mut self, id: &str, by: &Doer) {
+        if self.is(id, IncidentStatus::Acknowledged) {
+            self.note_status_change(id, by);
+        }
         let on_call = self.on_call();
         self.edit(id, |incident, _| {
             to_triggered(incident);
@@ -297,14 +253,9 @@ impl PagerDuty {
         self.log(id, "snooze_log_entry", by, None);
     }
 
+    /// The source shows as resolved. Its notes stay with it.
     pub(super) fn merge(&mut self, from: &str, into: &str, by: &Doer) {
-        let notes = self
-            .shelf
-            .get(from)
-            .map(|incident| incident.notes.clone())
-            .unwrap_or_default();
         self.resolve(from, by, Some(into));
-        self.edit(into, |incident, _| incident.notes.extend(notes));
     }
 
     /// The acknowledgement ends by itself.
@@ -388,7 +339,7 @@ impl PagerDuty {
         }
     }
 
-    fn emit(&mut self, id: &str, event: &str, by: &Doer) {
+    pub(super) fn emit(&mut self, id: &str, event: &str, by: &Doer) {
         let Some(incident) = self.shelf.get(id) else {
             return;
         };

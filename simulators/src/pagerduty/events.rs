@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::change::{Doer, NewIncident};
+use super::doer::{Doer, NewIncident};
 use super::incident::{Agent, IncidentStatus};
 use super::model::{EventsPage, PagerDuty};
 use crate::exchange::{Reply, Request};

@@ -1,6 +1,7 @@
 //! PagerDuty: incidents over REST v2, events over Events v2, and v3 webhooks.
 
 mod change;
+mod doer;
 mod events;
 mod incident;
 mod model;

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::change::{Doer, NewIncident};
+use super::doer::{Doer, NewIncident};
 use super::incident::{Agent, IncidentStatus};
 use super::model::PagerDuty;
 use super::options::UnackEvents;
@@ -158,6 +158,12 @@ impl PagerDuty {
             self.resolve(id, &Doer::automation(Agent::Integration), None);
         }
         possible
+    }
+
+    /// Posts an event of any other type that carries the incident as it is, such as `incident.service_updated` or one
+    /// that does not exist yet.
+    pub fn posts_event(&mut self, id: &str, event_type: &str, user_id: &str) {
+        self.emit(id, event_type, &Doer::person(user_id));
     }
 
     /// Sends a test webhook to every subscription.

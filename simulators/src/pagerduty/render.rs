@@ -117,11 +117,11 @@ impl PagerDuty {
             "escalation_policy": self.policy_ref(),
             "teams": [],
             "urgency": incident.urgency,
-            "resolve_reason": incident.resolve_reason.as_ref().map(|into| json!({
-                "type": "merge_resolve_reason",
-                "incident": self.shelf.get(into).map(|target| self.incident_ref(target)),
-            })),
         });
+        if let Some(into) = &incident.resolve_reason {
+            let into = self.shelf.get(into).map(|target| self.incident_ref(target));
+            data["resolve_reason"] = json!({"type": "merge_resolve_reason", "incident": into});
+        }
         if with_body {
             data["body"] = json!({"type": "incident_body", "details": incident.body});
         }

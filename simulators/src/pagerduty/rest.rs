@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::change::{Doer, NewIncident};
+use super::doer::{Doer, NewIncident};
 use super::incident::{Agent, Incident, IncidentStatus};
 use super::model::PagerDuty;
 use super::options::{KeyKind, RestAgent};

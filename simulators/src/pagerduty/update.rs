@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::change::Doer;
+use super::doer::Doer;
 use super::incident::{Incident, IncidentStatus};
 use super::model::PagerDuty;
 use super::options::Taken;
@@ -104,9 +104,6 @@ impl PagerDuty {
                     })?)
                 }
             };
-        if level.is_some() && incident.status == IncidentStatus::Resolved && status.is_none() {
-            return Err(Failure::new(400, 1001, "Incident Already Resolved", &[]));
-        }
         let urgency = match wanted["urgency"].as_str() {
             Some(urgency @ ("high" | "low")) => Some(urgency.to_owned()),
             Some(_) => return Err(Failure::invalid("Urgency must be high or low")),
@@ -120,6 +117,11 @@ impl PagerDuty {
             Some(_) => return Err(Failure::new(400, 1007, "Assigned To User Not Found", &[])),
             None => None,
         };
+        let delegates = wanted["escalation_policy"].is_object();
+        let moves = level.is_some() || assignee.is_some() || delegates;
+        if moves && incident.status == IncidentStatus::Resolved && status.is_none() {
+            return Err(Failure::new(400, 1001, "Incident Already Resolved", &[]));
+        }
         let title = match wanted["title"].as_str() {
             Some(title) if title.trim().is_empty() => {
                 return Err(Failure::invalid("Title cannot be empty"));
@@ -132,7 +134,7 @@ impl PagerDuty {
             resolution: wanted["resolution"].as_str().map(str::to_owned),
             level,
             assignee,
-            delegates: wanted["escalation_policy"].is_object(),
+            delegates,
             urgency,
             priority: self.wanted_priority(wanted.get("priority"))?,
             title,
@@ -204,10 +206,12 @@ impl PagerDuty {
             before == IncidentStatus::Resolved && update.status == Some(IncidentStatus::Triggered);
         if reopens {
             self.reopen(id, by, update.assignee.clone().into_iter().collect());
-        } else if let Some(user) = &update.assignee {
-            self.reassign(id, by, user);
-        } else if update.delegates {
-            self.delegate(id, by);
+        } else if before != IncidentStatus::Resolved {
+            match &update.assignee {
+                Some(user) => self.reassign(id, by, user),
+                None if update.delegates => self.delegate(id, by),
+                None => {}
+            }
         }
         if let Some(level) = update.level {
             self.escalate(id, by, level);

@@ -4,7 +4,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use super::change::Doer;
+use super::doer::Doer;
 use super::incident::{Agent, Incident};
 use super::model::PagerDuty;
 use crate::ids::{rfc3339_ms, rfc3339_s, splitmix64};

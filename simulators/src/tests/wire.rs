@@ -125,8 +125,11 @@ async fn pagerduty_posts_signed_webhooks_and_breaks_connections() {
         .model()
         .faults
         .once("POST", "/incidents", Fault::ResetAfter);
+    // A connection that was used before breaks like a new one, and nobody sends the request twice.
+    let client = client();
+    client.get(pagerduty.url()).send().await.unwrap();
     let create = || {
-        client()
+        client
             .post(format!("{}/incidents", pagerduty.url()))
             .header("authorization", &key)
             .header("from", &from)
@@ -201,10 +204,18 @@ async fn other_faults_reach_the_socket_too() {
     let start = Instant::now();
     assert_eq!(get().send().await.unwrap().status(), 200);
     assert!(start.elapsed() >= Duration::from_millis(50));
+    pagerduty
+        .model()
+        .faults
+        .once("GET", "/abilities", Fault::Hang);
+    let hanging = tokio::spawn(get().send());
+    let waiting = || pagerduty.model().calls().len() == 5;
+    until("the hanging call arrives", waiting).await;
     let url = pagerduty.url();
     pagerduty.stop().await;
     let listener = std::net::TcpListener::bind(url.trim_start_matches("http://"));
     assert!(listener.is_ok(), "the port is free again");
+    assert!(hanging.await.unwrap().is_err());
 }
 
 #[tokio::test]
@@ -222,7 +233,7 @@ async fn a_person_is_heard_of_in_no_time() {
         until("ping", || inbox.lock().unwrap().len() == count).await;
     }
     assert!(
-        start.elapsed() < Duration::from_millis(500),
+        start.elapsed() < Duration::from_secs(1),
         "{:?} for ten",
         start.elapsed()
     );
