@@ -64,15 +64,18 @@ impl Application {
         }
         let store = Store::open(&config.database, store::Settings::new(policy(&config)), now())?;
         let vendors = vendors(&config, &tuning)?;
-        let (listener, address) = server::bind(config.listen)
-            .map_err(|source| StartError::Listen { address: config.listen, source })?;
+        let (listener, address) =
+            server::bind(config.listen).map_err(|source| StartError::Listen { address: config.listen, source })?;
         let doors = Doors {
             store: store.clone(),
-            opsgenie: opsgenie::webhook::Door::new(&config.opsgenie.integration_ids, config.opsgenie.webhook_token.clone()),
+            opsgenie: opsgenie::webhook::Door::new(
+                &config.opsgenie.integration_ids,
+                config.opsgenie.webhook_token.clone(),
+            ),
             pagerduty_secrets: config.pagerduty.webhook_secrets.clone(),
         };
-        let server = server::serve(listener, doors)
-            .map_err(|source| StartError::Listen { address: config.listen, source })?;
+        let server =
+            server::serve(listener, doors).map_err(|source| StartError::Listen { address: config.listen, source })?;
         let handle = server.handle();
         let (stop, stopping) = watch::channel(false);
         let settings = delivery::Settings {

@@ -209,7 +209,8 @@ impl Stage {
     fn incident_is(&self, pair: &Pair, status: &str, note: &str) -> bool {
         let model = self.pagerduty.model();
         let incident = model.incident(&pair.incident);
-        incident.is_some_and(|i| i.status == status && (note.is_empty() || i.notes.iter().any(|n| n.text.contains(note))))
+        incident
+            .is_some_and(|i| i.status == status && (note.is_empty() || i.notes.iter().any(|n| n.text.contains(note))))
     }
 
     fn alert_is(&self, pair: &Pair, acknowledged: bool, note: &str) -> bool {
@@ -225,8 +226,9 @@ impl Stage {
         }
         let pagerduty = self.pagerduty.model();
         let opsgenie = self.opsgenie.model();
-        let mut of_incident: Vec<&str> =
-            pagerduty.incident(&pair.incident).map_or_else(Vec::new, |i| i.notes.iter().map(|n| n.text.as_str()).collect());
+        let mut of_incident: Vec<&str> = pagerduty
+            .incident(&pair.incident)
+            .map_or_else(Vec::new, |i| i.notes.iter().map(|n| n.text.as_str()).collect());
         let mut of_alert: Vec<&str> =
             opsgenie.alert(&pair.alert).map_or_else(Vec::new, |a| a.notes.iter().map(|n| n.text.as_str()).collect());
         pagerduty.incident_by_key(key).len() == 1 && all_differ(&mut of_incident) && all_differ(&mut of_alert)
@@ -350,11 +352,13 @@ fn converged(rows: &[Row]) -> bool {
 }
 
 fn table(rows: &[Row]) -> String {
-    let mut table = format!("{:<8} {:<32} {:<42} {:>9}\n", "step", "what was done", "what showed on the other side", "after");
+    let mut table =
+        format!("{:<8} {:<32} {:<42} {:>9}\n", "step", "what was done", "what showed on the other side", "after");
     for row in rows {
         let took = row.took.map_or_else(|| "never".to_owned(), |took| format!("{:.1} ms", took.as_secs_f64() * 1000.0));
         table.push_str(&format!("{:<8} {:<32} {:<42} {took:>9}\n", row.step, row.done, row.shows));
     }
-    let verdict = if converged(rows) { "Both sides tell the same story." } else { "The two sides do not tell the same story." };
+    let verdict =
+        if converged(rows) { "Both sides tell the same story." } else { "The two sides do not tell the same story." };
     format!("{table}\n{verdict}\n\n")
 }

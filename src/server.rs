@@ -65,8 +65,11 @@ pub fn bind(listen: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
 /// Serves the public routes until the server is stopped through its handle.
 pub fn serve(listener: TcpListener, doors: Doors) -> io::Result<Server> {
     let started = u64::try_from(now().as_millis()).unwrap_or(0);
-    let state =
-        web::Data::from(Arc::new(State { doors, unauthenticated: AtomicUsize::new(0), requests: AtomicU64::new(started) }));
+    let state = web::Data::from(Arc::new(State {
+        doors,
+        unauthenticated: AtomicUsize::new(0),
+        requests: AtomicU64::new(started),
+    }));
     let server = HttpServer::new(move || {
         App::new()
             .app_data(state.clone())
@@ -89,7 +92,8 @@ async fn ops_webhook(request: HttpRequest, payload: web::Payload, state: web::Da
     let visit = Visit::new(System::Opsgenie, None, &state);
     let authorization = request.headers().get("authorization").and_then(|value| value.to_str().ok());
     if state.doors.opsgenie.authorize(authorization).is_err() {
-        return visit.refused(StatusCode::UNAUTHORIZED, "the Authorization header does not carry OPSGENIE_WEBHOOK_TOKEN");
+        return visit
+            .refused(StatusCode::UNAUTHORIZED, "the Authorization header does not carry OPSGENIE_WEBHOOK_TOKEN");
     }
     let body = match read(&request, payload, &state).await {
         Ok(body) => body,
@@ -120,7 +124,9 @@ async fn pd_webhook(request: HttpRequest, payload: web::Payload, state: web::Dat
         Ok(body) => body,
         Err((status, why)) => return visit.refused(status, why),
     };
-    if let Err(why) = pagerduty::signature::verify(&state.doors.pagerduty_secrets, header("x-pagerduty-signature"), &body.bytes) {
+    if let Err(why) =
+        pagerduty::signature::verify(&state.doors.pagerduty_secrets, header("x-pagerduty-signature"), &body.bytes)
+    {
         return visit.refused(StatusCode::FORBIDDEN, &why.to_string());
     }
     match pagerduty::webhook::parse(&body.bytes, webhook_id.as_deref(), now()) {
@@ -308,8 +314,8 @@ fn is_news(recorded: &Recorded) -> bool {
     match &recorded.verdict {
         Verdict::Repeat => false,
         Verdict::Waiting | Verdict::Quarantined(_) => true,
-        Verdict::Decided(decisions) => {
-            decisions.iter().any(|(_, reason)| !matches!(reason, Reason::Ignored | Reason::Unlinked(_) | Reason::Duplicate))
-        }
+        Verdict::Decided(decisions) => decisions
+            .iter()
+            .any(|(_, reason)| !matches!(reason, Reason::Ignored | Reason::Unlinked(_) | Reason::Duplicate)),
     }
 }

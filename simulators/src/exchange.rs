@@ -21,12 +21,7 @@ impl Request {
     /// A request without headers and body; `target` may carry a query.
     pub fn new(method: &str, target: &str) -> Self {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        Self {
-            method: method.to_owned(),
-            path: path.to_owned(),
-            query: query.to_owned(),
-            ..Self::default()
-        }
+        Self { method: method.to_owned(), path: path.to_owned(), query: query.to_owned(), ..Self::default() }
     }
 
     /// The same with one more header.
@@ -44,19 +39,12 @@ impl Request {
     }
 
     pub(crate) fn header_value(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     /// Path segments, each percent-decoded, so that an alias with an encoded slash stays one segment.
     pub(crate) fn segments(&self) -> Vec<String> {
-        self.path
-            .split('/')
-            .filter(|part| !part.is_empty())
-            .map(|part| decode(part, false))
-            .collect()
+        self.path.split('/').filter(|part| !part.is_empty()).map(|part| decode(part, false)).collect()
     }
 
     pub(crate) fn query_pairs(&self) -> Vec<(String, String)> {
@@ -69,19 +57,12 @@ impl Request {
     }
 
     pub(crate) fn query_value(&self, name: &str) -> Option<String> {
-        self.query_pairs()
-            .into_iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value)
+        self.query_pairs().into_iter().find(|(key, _)| key == name).map(|(_, value)| value)
     }
 
     /// All values of a repeated parameter such as `statuses[]`.
     pub(crate) fn query_values(&self, name: &str) -> Vec<String> {
-        self.query_pairs()
-            .into_iter()
-            .filter(|(key, _)| key == name)
-            .map(|(_, value)| value)
-            .collect()
+        self.query_pairs().into_iter().filter(|(key, _)| key == name).map(|(_, value)| value).collect()
     }
 }
 
@@ -127,10 +108,7 @@ impl Reply {
 
     /// The value of a header, if there.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 }
 
@@ -178,11 +156,7 @@ impl CallRecord {
             path: request.path.clone(),
             query: request.query.clone(),
             at_ms,
-            status: if reply.connection == Connection::Keep {
-                reply.status
-            } else {
-                0
-            },
+            status: if reply.connection == Connection::Keep { reply.status } else { 0 },
             headers,
             body: String::from_utf8_lossy(&request.body).into_owned(),
         }
@@ -195,10 +169,7 @@ impl CallRecord {
 
     /// The value of a recorded header, if there.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     /// The body as JSON; `Null` if it is none.
@@ -236,18 +207,13 @@ impl WebhookDelivery {
 
     /// The value of a header, if there.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     /// `event.event_type` (PagerDuty) or `action` (Opsgenie).
     pub fn event_name(&self) -> String {
         let body = self.body_json();
-        let name = body
-            .pointer("/event/event_type")
-            .or_else(|| body.get("action"));
+        let name = body.pointer("/event/event_type").or_else(|| body.get("action"));
         name.and_then(Value::as_str).unwrap_or_default().to_owned()
     }
 }

@@ -76,11 +76,7 @@ pub enum Fault {
 impl Fault {
     /// This status with the vendor's usual error body, and no effect.
     pub fn status(code: u16) -> Self {
-        Self::Status {
-            code,
-            body: String::new(),
-            headers: Vec::new(),
-        }
+        Self::Status { code, body: String::new(), headers: Vec::new() }
     }
 }
 
@@ -149,10 +145,7 @@ impl Faults {
         for &status in statuses {
             let fault = match status {
                 200..=299 => Fault::Pass,
-                429 => Fault::Throttle {
-                    with_headers: false,
-                    reset_s: 0,
-                },
+                429 => Fault::Throttle { with_headers: false, reset_s: 0 },
                 other => Fault::status(other),
             };
             self.push(method, path_contains, fault, 1);
@@ -170,21 +163,14 @@ impl Faults {
             path_contains: (!path_contains.is_empty()).then(|| path_contains.to_owned()),
             skip: 0,
         };
-        self.rules.push(Rule {
-            matcher,
-            fault,
-            times,
-        });
+        self.rules.push(Rule { matcher, fault, times });
     }
 }
 
 impl Matcher {
     fn matches(&self, method: &str, path: &str) -> bool {
         self.method.is_none_or(|wanted| wanted == method)
-            && self
-                .path_contains
-                .as_ref()
-                .is_none_or(|piece| path.contains(piece.as_str()))
+            && self.path_contains.as_ref().is_none_or(|piece| path.contains(piece.as_str()))
     }
 }
 
@@ -198,10 +184,7 @@ impl Flaky {
             1 => Fault::StatusAfter(500),
             2 => Fault::ResetBefore,
             3 => Fault::ResetAfter,
-            _ => Fault::Throttle {
-                with_headers: true,
-                reset_s: 1,
-            },
+            _ => Fault::Throttle { with_headers: true, reset_s: 1 },
         })
     }
 }
@@ -223,11 +206,7 @@ pub(crate) fn serve(
     match fault {
         Fault::Pass => act(None),
         Fault::RequestFails(status) => act(Some(status)),
-        Fault::Status {
-            code,
-            body,
-            headers,
-        } => {
+        Fault::Status { code, body, headers } => {
             let mut reply = (errors.status)(code);
             if !body.is_empty() {
                 reply.body = body.into_bytes();
@@ -235,37 +214,19 @@ pub(crate) fn serve(
             reply.headers.extend(headers);
             reply
         }
-        Fault::Throttle {
-            with_headers,
-            reset_s,
-        } => (errors.throttle)(with_headers, reset_s),
-        Fault::ResetBefore => Reply {
-            connection: Connection::Drop,
-            ..(errors.status)(500)
-        },
-        Fault::ResetAfter => Reply {
-            connection: Connection::Drop,
-            ..act(None)
-        },
-        Fault::Hang => Reply {
-            connection: Connection::Hang,
-            ..act(None)
-        },
+        Fault::Throttle { with_headers, reset_s } => (errors.throttle)(with_headers, reset_s),
+        Fault::ResetBefore => Reply { connection: Connection::Drop, ..(errors.status)(500) },
+        Fault::ResetAfter => Reply { connection: Connection::Drop, ..act(None) },
+        Fault::Hang => Reply { connection: Connection::Hang, ..act(None) },
         Fault::StatusAfter(code) => {
             act(None);
             (errors.status)(code)
         }
         Fault::GarbageAfter => {
             let reply = act(None);
-            Reply {
-                body: b"{\"gar".to_vec(),
-                ..reply
-            }
+            Reply { body: b"{\"gar".to_vec(), ..reply }
         }
-        Fault::Delay(delay_ms) => Reply {
-            delay_ms,
-            ..act(None)
-        },
+        Fault::Delay(delay_ms) => Reply { delay_ms, ..act(None) },
     }
 }
 
@@ -280,25 +241,15 @@ mod tests {
         assert_eq!(faults.next("GET", "/incidents"), None);
         assert_eq!(faults.next("POST", "/incidents"), Some(Fault::status(500)));
         assert_eq!(faults.next("POST", "/incidents"), Some(Fault::Pass));
-        assert!(matches!(
-            faults.next("POST", "/incidents"),
-            Some(Fault::Throttle { .. })
-        ));
+        assert!(matches!(faults.next("POST", "/incidents"), Some(Fault::Throttle { .. })));
         assert_eq!(faults.next("POST", "/incidents"), None);
     }
 
     #[test]
     fn a_rule_can_skip_calls() {
         let mut faults = Faults::default();
-        let matcher = Matcher {
-            skip: 1,
-            ..Matcher::default()
-        };
-        faults.rules.push(Rule {
-            matcher,
-            fault: Fault::ResetAfter,
-            times: 1,
-        });
+        let matcher = Matcher { skip: 1, ..Matcher::default() };
+        faults.rules.push(Rule { matcher, fault: Fault::ResetAfter, times: 1 });
         assert_eq!(faults.next("GET", "/"), None);
         assert_eq!(faults.next("GET", "/"), Some(Fault::ResetAfter));
         assert_eq!(faults.next("GET", "/"), None);
@@ -307,10 +258,7 @@ mod tests {
     #[test]
     fn dice_of_one_seed_fall_the_same_way() {
         let roll = || {
-            let mut faults = Faults {
-                flaky: Some(Flaky { seed: 7, one_in: 3 }),
-                ..Faults::default()
-            };
+            let mut faults = Faults { flaky: Some(Flaky { seed: 7, one_in: 3 }), ..Faults::default() };
             (0..60).map(|_| faults.next("GET", "/")).collect::<Vec<_>>()
         };
         assert_eq!(roll(), roll());

@@ -46,19 +46,15 @@ impl Ids {
 
     /// 32 lower-case hexadecimal digits, as in the key of an incident made in PagerDuty's web application.
     pub(crate) fn hex32(&mut self) -> String {
-        format!(
-            "{:016x}{:016x}",
-            splitmix64(&mut self.state),
-            splitmix64(&mut self.state)
-        )
+        format!("{:016x}{:016x}", splitmix64(&mut self.state), splitmix64(&mut self.state))
     }
 }
 
 /// The UUID that always belongs to `name`: the id of a user who is known by an e-mail address only.
 pub(crate) fn uuid_for(name: &str) -> String {
-    let mut state = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let mut state = name
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     let high = splitmix64(&mut state);
     uuid_of(high, splitmix64(&mut state))
 }
@@ -76,9 +72,7 @@ fn uuid_of(high: u64, low: u64) -> String {
 
 /// RFC 3339 in UTC with milliseconds, as Opsgenie's alerts and PagerDuty's `occurred_at` have it.
 pub(crate) fn rfc3339_ms(at_ms: i64) -> String {
-    timestamp(at_ms)
-        .strftime("%Y-%m-%dT%H:%M:%S%.3fZ")
-        .to_string()
+    timestamp(at_ms).strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
 /// RFC 3339 in UTC with seconds, as PagerDuty's `created_at` has it.
@@ -88,9 +82,7 @@ pub(crate) fn rfc3339_s(at_ms: i64) -> String {
 
 /// Unix milliseconds of an RFC 3339 text.
 pub(crate) fn parse_rfc3339(text: &str) -> Option<i64> {
-    text.parse::<Timestamp>()
-        .ok()
-        .map(Timestamp::as_millisecond)
+    text.parse::<Timestamp>().ok().map(Timestamp::as_millisecond)
 }
 
 fn timestamp(at_ms: i64) -> Timestamp {

@@ -36,9 +36,7 @@ mod shelf;
 mod tests;
 pub mod wire;
 
-pub use exchange::{
-    Answer, CallRecord, Connection, Reply, Request, WebhookDelivery, WebhookRecord,
-};
+pub use exchange::{Answer, CallRecord, Connection, Reply, Request, WebhookDelivery, WebhookRecord};
 pub use fault::{Fault, Faults, Flaky, Matcher, Rule, WebhookFaults};
 pub use opsgenie::Opsgenie;
 pub use outbox::Retries;

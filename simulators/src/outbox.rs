@@ -20,12 +20,7 @@ pub struct Retries {
 
 impl Default for Retries {
     fn default() -> Self {
-        Self {
-            enabled: true,
-            base_ms: 200,
-            max_ms: 600_000,
-            horizon_ms: 48 * 3_600_000,
-        }
+        Self { enabled: true, base_ms: 200, max_ms: 600_000, horizon_ms: 48 * 3_600_000 }
     }
 }
 
@@ -108,8 +103,7 @@ impl Outbox {
             self.last_id += 1;
             let queue = self.queues.entry(webhook.key.clone()).or_default();
             if queue.is_empty() {
-                self.ready
-                    .insert((now_ms, self.last_id, webhook.key.clone()));
+                self.ready.insert((now_ms, self.last_id, webhook.key.clone()));
             }
             queue.push_back(Entry {
                 id: self.last_id,
@@ -124,11 +118,7 @@ impl Outbox {
 
     /// Hands out every webhook that is due, at most one a key; each must be answered before the next of its key goes.
     pub(crate) fn take(&mut self, now_ms: i64, hold: bool) -> Vec<WebhookDelivery> {
-        let due: Vec<_> = self
-            .ready
-            .range(..(now_ms.saturating_add(1), 0, String::new()))
-            .cloned()
-            .collect();
+        let due: Vec<_> = self.ready.range(..(now_ms.saturating_add(1), 0, String::new())).cloned().collect();
         let mut taken = Vec::new();
         for slot in due {
             let Some(entry) = self.queues.get_mut(&slot.2).and_then(VecDeque::front_mut) else {
@@ -150,11 +140,7 @@ impl Outbox {
             };
             self.in_flight.insert(entry.id, slot.2.clone());
             self.sent_index.insert(entry.id, self.sent.len());
-            self.sent.push(WebhookRecord {
-                delivery: delivery.clone(),
-                at_ms: now_ms,
-                answer: None,
-            });
+            self.sent.push(WebhookRecord { delivery: delivery.clone(), at_ms: now_ms, answer: None });
             self.ready.remove(&slot);
             taken.push(delivery);
         }
@@ -167,18 +153,8 @@ impl Outbox {
     }
 
     /// Settles an attempt. `None` if the webhook is not in flight, or was dropped with its queue meanwhile.
-    pub(crate) fn answered(
-        &mut self,
-        id: u64,
-        now_ms: i64,
-        answer: Answer,
-        retries: Retries,
-    ) -> Option<Outcome> {
-        if let Some(record) = self
-            .sent_index
-            .remove(&id)
-            .and_then(|at| self.sent.get_mut(at))
-        {
+    pub(crate) fn answered(&mut self, id: u64, now_ms: i64, answer: Answer, retries: Retries) -> Option<Outcome> {
+        if let Some(record) = self.sent_index.remove(&id).and_then(|at| self.sent.get_mut(at)) {
             record.answer = Some(answer);
         }
         let key = self.in_flight.remove(&id)?;
@@ -187,17 +163,10 @@ impl Outbox {
         let outcome = if answer.is_success() {
             Outcome::Delivered
         } else {
-            let pause = retries
-                .base_ms
-                .saturating_mul(1 << (entry.attempt - 1).min(30))
-                .min(retries.max_ms);
+            let pause = retries.base_ms.saturating_mul(1 << (entry.attempt - 1).min(30)).min(retries.max_ms);
             entry.due_ms = now_ms.saturating_add_unsigned(pause);
             let in_time = entry.due_ms <= entry.made_ms.saturating_add_unsigned(retries.horizon_ms);
-            if retries.enabled && answer.is_retried() && in_time {
-                Outcome::Retried
-            } else {
-                Outcome::Dropped
-            }
+            if retries.enabled && answer.is_retried() && in_time { Outcome::Retried } else { Outcome::Dropped }
         };
         if outcome != Outcome::Retried {
             queue.pop_front();
@@ -217,11 +186,7 @@ impl Outbox {
     pub(crate) fn release(&mut self, reverse: bool) {
         self.ready.clear();
         for (key, queue) in &mut self.queues {
-            let first = usize::from(
-                queue
-                    .front()
-                    .is_some_and(|entry| self.in_flight.contains_key(&entry.id)),
-            );
+            let first = usize::from(queue.front().is_some_and(|entry| self.in_flight.contains_key(&entry.id)));
             queue.make_contiguous();
             if reverse {
                 queue.as_mut_slices().0[first..].reverse();
@@ -241,10 +206,7 @@ impl Outbox {
 
     /// When the next webhook becomes due, if one can go at all.
     pub(crate) fn next_due(&self, hold: bool) -> Option<i64> {
-        self.ready
-            .iter()
-            .find(|(_, _, key)| self.head_may_go(key, hold))
-            .map(|(due_ms, _, _)| *due_ms)
+        self.ready.iter().find(|(_, _, key)| self.head_may_go(key, hold)).map(|(due_ms, _, _)| *due_ms)
     }
 
     /// Nothing in flight, and nothing queued but what is held or parked.
@@ -267,10 +229,7 @@ impl Outbox {
     }
 
     fn head_may_go(&self, key: &str, hold: bool) -> bool {
-        self.queues
-            .get(key)
-            .and_then(VecDeque::front)
-            .is_some_and(|entry| entry.may_go(hold, self.parked))
+        self.queues.get(key).and_then(VecDeque::front).is_some_and(|entry| entry.may_go(hold, self.parked))
     }
 }
 
@@ -303,36 +262,21 @@ mod tests {
     }
 
     fn bodies(deliveries: &[WebhookDelivery]) -> Vec<String> {
-        deliveries
-            .iter()
-            .map(|delivery| String::from_utf8_lossy(&delivery.body).into_owned())
-            .collect()
+        deliveries.iter().map(|delivery| String::from_utf8_lossy(&delivery.body).into_owned()).collect()
     }
 
     #[test]
     fn a_retried_webhook_holds_up_its_own_key_only() {
-        let mut outbox = outbox(
-            &[("a", "a1"), ("a", "a2"), ("b", "b1")],
-            &mut WebhookFaults::default(),
-        );
+        let mut outbox = outbox(&[("a", "a1"), ("a", "a2"), ("b", "b1")], &mut WebhookFaults::default());
         let first = outbox.take(0, false);
         assert_eq!(bodies(&first), ["a1", "b1"]);
         let retries = Retries::default();
-        assert_eq!(
-            outbox.answered(first[0].id, 10, Answer::Status(503), retries),
-            Some(Outcome::Retried)
-        );
-        assert_eq!(
-            outbox.answered(first[1].id, 10, Answer::Status(202), retries),
-            Some(Outcome::Delivered)
-        );
+        assert_eq!(outbox.answered(first[0].id, 10, Answer::Status(503), retries), Some(Outcome::Retried));
+        assert_eq!(outbox.answered(first[1].id, 10, Answer::Status(202), retries), Some(Outcome::Delivered));
         assert!(outbox.take(209, false).is_empty());
         assert_eq!(outbox.next_due(false), Some(210));
         let again = outbox.take(210, false);
-        assert_eq!(
-            (bodies(&again), again[0].attempt),
-            (vec!["a1".to_owned()], 2)
-        );
+        assert_eq!((bodies(&again), again[0].attempt), (vec!["a1".to_owned()], 2));
         outbox.answered(again[0].id, 220, Answer::Status(200), retries);
         assert_eq!(bodies(&outbox.take(220, false)), ["a2"]);
     }
@@ -341,27 +285,15 @@ mod tests {
     fn other_client_errors_and_the_horizon_drop() {
         let mut outbox = outbox(&[("a", "a1"), ("b", "b1")], &mut WebhookFaults::default());
         let taken = outbox.take(0, false);
-        let retries = Retries {
-            horizon_ms: 1_000,
-            ..Retries::default()
-        };
-        assert_eq!(
-            outbox.answered(taken[0].id, 1, Answer::Status(403), retries),
-            Some(Outcome::Dropped)
-        );
-        assert_eq!(
-            outbox.answered(taken[1].id, 5_000, Answer::NoAnswer, retries),
-            Some(Outcome::Dropped)
-        );
+        let retries = Retries { horizon_ms: 1_000, ..Retries::default() };
+        assert_eq!(outbox.answered(taken[0].id, 1, Answer::Status(403), retries), Some(Outcome::Dropped));
+        assert_eq!(outbox.answered(taken[1].id, 5_000, Answer::NoAnswer, retries), Some(Outcome::Dropped));
         assert!(outbox.is_quiet(false));
     }
 
     #[test]
     fn held_webhooks_go_out_turned_around() {
-        let mut faults = WebhookFaults {
-            hold: true,
-            ..WebhookFaults::default()
-        };
+        let mut faults = WebhookFaults { hold: true, ..WebhookFaults::default() };
         let mut outbox = outbox(&[("a", "1"), ("a", "2")], &mut faults);
         assert!(outbox.take(0, true).is_empty() && outbox.is_quiet(true));
         outbox.release(true);
@@ -373,11 +305,7 @@ mod tests {
 
     #[test]
     fn repeats_and_losses_happen_when_made() {
-        let mut faults = WebhookFaults {
-            lose_next: 1,
-            repeat_each: 1,
-            ..WebhookFaults::default()
-        };
+        let mut faults = WebhookFaults { lose_next: 1, repeat_each: 1, ..WebhookFaults::default() };
         let outbox = outbox(&[("a", "lost"), ("a", "twice")], &mut faults);
         assert_eq!((outbox.waiting(), faults.lose_next), (2, 0));
     }

@@ -12,11 +12,7 @@ pub(crate) struct Shelf<T> {
 
 impl<T: Clone> Shelf<T> {
     pub(crate) fn new() -> Self {
-        Self {
-            order: Vec::new(),
-            current: HashMap::new(),
-            past: HashMap::new(),
-        }
+        Self { order: Vec::new(), current: HashMap::new(), past: HashMap::new() }
     }
 
     pub(crate) fn get(&self, id: &str) -> Option<&T> {
@@ -39,21 +35,14 @@ impl<T: Clone> Shelf<T> {
         self.remember(id, Some(record), now_ms, lag_ms);
     }
 
-    pub(crate) fn edit<R>(
-        &mut self,
-        id: &str,
-        now_ms: i64,
-        lag_ms: i64,
-        act: impl FnOnce(&mut T) -> R,
-    ) -> Option<R> {
+    pub(crate) fn edit<R>(&mut self, id: &str, now_ms: i64, lag_ms: i64, act: impl FnOnce(&mut T) -> R) -> Option<R> {
         let record = self.current.get_mut(id)?;
         let before = (lag_ms > 0 && !self.past.contains_key(id)).then(|| record.clone());
         let result = act(record);
         let after = (lag_ms > 0).then(|| record.clone());
         if let Some(before) = before {
             // The record was made while reads did not lag: what it was must stay readable for the lag's length.
-            self.past
-                .insert(id.to_owned(), vec![(i64::MIN, Some(before))]);
+            self.past.insert(id.to_owned(), vec![(i64::MIN, Some(before))]);
         }
         if after.is_some() {
             self.remember(id, after, now_ms, lag_ms);
@@ -74,18 +63,12 @@ impl<T: Clone> Shelf<T> {
             return self.current.get(id);
         };
         let then = now_ms.saturating_sub(lag_ms);
-        past.iter()
-            .rev()
-            .find(|(at, _)| *at <= then)
-            .and_then(|(_, record)| record.as_ref())
+        past.iter().rev().find(|(at, _)| *at <= then).and_then(|(_, record)| record.as_ref())
     }
 
     /// All records as a lagging read sees them, oldest first.
     pub(crate) fn all_seen(&self, now_ms: i64, lag_ms: i64) -> Vec<&T> {
-        self.order
-            .iter()
-            .filter_map(|id| self.seen(id, now_ms, lag_ms))
-            .collect()
+        self.order.iter().filter_map(|id| self.seen(id, now_ms, lag_ms)).collect()
     }
 
     fn remember(&mut self, id: &str, record: Option<T>, now_ms: i64, lag_ms: i64) {

@@ -70,8 +70,7 @@ struct Shared<V> {
 impl<V: Vendor> Server<V> {
     /// Starts on `127.0.0.1` and a free port, or where the options say.
     pub async fn start(options: V::Options) -> io::Result<Self> {
-        let wanted = V::listen_address(&options)
-            .unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        let wanted = V::listen_address(&options).unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         let listener = TcpListener::bind(wanted)?;
         let address = listener.local_addr()?;
         let mut model = V::new(options);
@@ -86,23 +85,13 @@ impl<V: Vendor> Server<V> {
         let (started_tx, started) = oneshot::channel();
         let (ended_tx, ended) = oneshot::channel();
         let theirs = Arc::clone(&shared);
-        let thread = std::thread::Builder::new()
-            .name("simulator".to_owned())
-            .spawn(move || {
-                actix_web::rt::System::new().block_on(run(theirs, listener, started_tx));
-                // Nobody may be waiting any more, which is fine.
-                let _ = ended_tx.send(());
-            })?;
-        let handle = started
-            .await
-            .map_err(|_| io::Error::other("the simulator's thread ended at once"))??;
-        Ok(Self {
-            shared,
-            address,
-            handle,
-            thread: Some(thread),
-            ended: Some(ended),
-        })
+        let thread = std::thread::Builder::new().name("simulator".to_owned()).spawn(move || {
+            actix_web::rt::System::new().block_on(run(theirs, listener, started_tx));
+            // Nobody may be waiting any more, which is fine.
+            let _ = ended_tx.send(());
+        })?;
+        let handle = started.await.map_err(|_| io::Error::other("the simulator's thread ended at once"))??;
+        Ok(Self { shared, address, handle, thread: Some(thread), ended: Some(ended) })
     }
 
     /// `http://127.0.0.1:PORT`.
@@ -121,11 +110,7 @@ impl<V: Vendor> Server<V> {
 
     /// Posts webhooks to `url` from here on, those queued so far first.
     pub fn webhook_to(&self, url: &str) {
-        let mut address = self
-            .shared
-            .webhook_url
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut address = self.shared.webhook_url.lock().unwrap_or_else(PoisonError::into_inner);
         *address = Some(url.to_owned());
         drop(address);
         self.model().park_webhooks(false);
@@ -203,20 +188,11 @@ async fn run<V: Vendor>(
     }
 }
 
-async fn serve<V: Vendor>(
-    shared: web::Data<Shared<V>>,
-    http: HttpRequest,
-    body: web::Bytes,
-) -> HttpResponse {
+async fn serve<V: Vendor>(shared: web::Data<Shared<V>>, http: HttpRequest, body: web::Bytes) -> HttpResponse {
     let headers = http
         .headers()
         .iter()
-        .map(|(name, value)| {
-            (
-                name.as_str().to_owned(),
-                String::from_utf8_lossy(value.as_bytes()).into_owned(),
-            )
-        })
+        .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
         .collect();
     let request = Request {
         method: http.method().as_str().to_owned(),
@@ -236,9 +212,8 @@ async fn serve<V: Vendor>(
         Connection::Hang => std::future::pending().await,
         Connection::Drop => {
             // A body that breaks before its first byte makes the server close the connection.
-            let broken = stream::once(std::future::ready(Err::<web::Bytes, _>(io::Error::from(
-                io::ErrorKind::ConnectionReset,
-            ))));
+            let broken =
+                stream::once(std::future::ready(Err::<web::Bytes, _>(io::Error::from(io::ErrorKind::ConnectionReset))));
             response.no_chunking(1).streaming(broken)
         }
         Connection::Keep => {
@@ -251,11 +226,7 @@ async fn serve<V: Vendor>(
 }
 
 async fn background<V: Vendor>(shared: Arc<Shared<V>>) {
-    let client = match reqwest::Client::builder()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-    {
+    let client = match reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build() {
         Ok(client) => client,
         Err(error) => {
             tracing::error!(%error, "no webhooks will be posted");
@@ -271,17 +242,11 @@ async fn background<V: Vendor>(shared: Arc<Shared<V>>) {
             (model.take_webhooks(now_ms), model.next_wake())
         };
         for delivery in deliveries {
-            actix_web::rt::spawn(post(
-                Arc::clone(&shared),
-                client.clone(),
-                Arc::clone(&permits),
-                delivery,
-            ));
+            actix_web::rt::spawn(post(Arc::clone(&shared), client.clone(), Arc::clone(&permits), delivery));
         }
         match wake_at {
             Some(at_ms) => {
-                let pause =
-                    Duration::from_millis(u64::try_from(at_ms - clock_ms()).unwrap_or(0).max(1));
+                let pause = Duration::from_millis(u64::try_from(at_ms - clock_ms()).unwrap_or(0).max(1));
                 // Whichever comes first: a waking is a reason to look, a time-out too.
                 let _ = tokio::time::timeout(pause, shared.wake.notified()).await;
             }
@@ -299,18 +264,11 @@ async fn post<V: Vendor>(
     let Ok(_permit) = permits.acquire().await else {
         return;
     };
-    let common = shared
-        .webhook_url
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .clone();
+    let common = shared.webhook_url.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let answer = match delivery.url.or(common) {
         None => Answer::NoAnswer,
         Some(url) => {
-            let mut request = client
-                .post(url)
-                .timeout(Duration::from_millis(delivery.timeout_ms))
-                .body(delivery.body);
+            let mut request = client.post(url).timeout(Duration::from_millis(delivery.timeout_ms)).body(delivery.body);
             for (name, value) in delivery.headers {
                 request = request.header(name, value);
             }
@@ -320,16 +278,10 @@ async fn post<V: Vendor>(
             }
         }
     };
-    shared
-        .lock()
-        .webhook_answered(delivery.id, clock_ms(), answer);
+    shared.lock().webhook_answered(delivery.id, clock_ms(), answer);
     shared.wake.notify_one();
 }
 
 fn clock_ms() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| {
-            i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-        })
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

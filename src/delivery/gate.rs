@@ -32,7 +32,11 @@ pub(super) struct Paused;
 impl Gate {
     pub(super) fn new(calls_a_minute: u32) -> Self {
         let state = State { tokens: BURST, filled_at: Instant::now(), held_until: None, paused: None };
-        Self { per_second: f64::from(calls_a_minute) / 60.0, state: Mutex::new(state), turn: tokio::sync::Mutex::new(()) }
+        Self {
+            per_second: f64::from(calls_a_minute) / 60.0,
+            state: Mutex::new(state),
+            turn: tokio::sync::Mutex::new(()),
+        }
     }
 
     /// Waits until `calls` calls may be made.

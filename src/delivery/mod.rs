@@ -286,7 +286,10 @@ impl Courier {
                 }
                 Settlement::Pause { entry, reason } => {
                     if self.gate.pause(&reason) {
-                        error!(reason, "the vendor refuses our calls: deliveries to it are paused until it takes them again");
+                        error!(
+                            reason,
+                            "the vendor refuses our calls: deliveries to it are paused until it takes them again"
+                        );
                     }
                     return Ok(self.store.release(entry, true).await?);
                 }
@@ -319,7 +322,9 @@ impl Courier {
                 error!(reason, attempt = entry.attempt, age_ms, "a command was given up: it is among the dead letters");
             }
             Outcome::Dropped(why) => info!(?why, age_ms, "a command was overtaken by events and not sent"),
-            Outcome::Superseded { .. } => info!(age_ms, "a command found the other side resolved and was not carried out"),
+            Outcome::Superseded { .. } => {
+                info!(age_ms, "a command found the other side resolved and was not carried out")
+            }
             Outcome::Created { incident, .. } => {
                 info!(incident.id = %incident, attempt = entry.attempt, age_ms, "an incident was created");
             }

@@ -59,8 +59,11 @@ async fn an_acknowledged_alert_acknowledges_the_incident_and_then_tells_who() {
     assert_eq!(world.incident_notes(&incident), ["[Opsgenie] jane@example.com acknowledged the alert"]);
     let writes: Vec<String> =
         world.pagerduty.model().writes().iter().map(|call| format!("{} {}", call.method, call.path)).collect();
-    let expected =
-        ["POST /incidents".to_owned(), format!("PUT /incidents/{incident}"), format!("POST /incidents/{incident}/notes")];
+    let expected = [
+        "POST /incidents".to_owned(),
+        format!("PUT /incidents/{incident}"),
+        format!("POST /incidents/{incident}/notes"),
+    ];
     assert_eq!(writes, expected, "the state comes before the talk");
     world.end().await;
 }
@@ -87,10 +90,7 @@ async fn a_closed_alert_resolves_the_incident_and_tells_who_and_why() {
     world.opsgenie.model().human_closes(&alert, JANE, Some("Swapped the disk"));
     world.settle().await;
     assert_eq!(world.incident_now(&incident).status, "resolved");
-    assert_eq!(
-        world.incident_notes(&incident),
-        ["[Opsgenie] jane@example.com closed the alert: Swapped the disk"]
-    );
+    assert_eq!(world.incident_notes(&incident), ["[Opsgenie] jane@example.com closed the alert: Swapped the disk"]);
     world.end().await;
 }
 

@@ -15,13 +15,7 @@ pub(super) type Refusal = String;
 impl Opsgenie {
     /// Ends an accepted request.
     pub(super) fn process(&mut self, pending: Pending) {
-        let Pending {
-            request_id,
-            target,
-            command,
-            fails_with,
-            ..
-        } = pending;
+        let Pending { request_id, target, command, fails_with, .. } = pending;
         let mut alert_id = self.find(&target);
         let result = match fails_with {
             Some(status) => Err(status),
@@ -32,18 +26,13 @@ impl Opsgenie {
                     Ok(status)
                 }
                 (_, Some(id)) => self.perform(&id.clone(), &command),
-                (Target::Alias(alias), None)
-                    if self.shelf.values().any(|alert| alert.alias == *alias) =>
-                {
+                (Target::Alias(alias), None) if self.shelf.values().any(|alert| alert.alias == *alias) => {
                     Err(format!("There is no open alert with alias [{alias}]."))
                 }
                 (_, None) => Err("Alert does not exist".to_owned()),
             },
         };
-        let alias = alert_id
-            .as_ref()
-            .and_then(|id| self.shelf.get(id))
-            .map(|alert| alert.alias.clone());
+        let alias = alert_id.as_ref().and_then(|id| self.shelf.get(id)).map(|alert| alert.alias.clone());
         let (is_success, status) = match result {
             Ok(status) => (true, status),
             Err(status) => (false, status),
@@ -65,11 +54,9 @@ impl Opsgenie {
             Target::New => None,
             Target::Id(id) => self.shelf.get(id).map(|alert| alert.id.clone()),
             Target::Alias(alias) => self.open_aliases.get(alias).cloned(),
-            Target::Tiny(tiny) => self
-                .shelf
-                .values()
-                .find(|alert| alert.tiny_id.to_string() == *tiny)
-                .map(|alert| alert.id.clone()),
+            Target::Tiny(tiny) => {
+                self.shelf.values().find(|alert| alert.tiny_id.to_string() == *tiny).map(|alert| alert.id.clone())
+            }
         }
     }
 
@@ -78,24 +65,13 @@ impl Opsgenie {
         let Action::Create(new) = &command.action else {
             return Default::default();
         };
-        if let Some(id) = new
-            .alias
-            .as_ref()
-            .and_then(|alias| self.open_aliases.get(alias))
-            .cloned()
-        {
+        if let Some(id) = new.alias.as_ref().and_then(|alias| self.open_aliases.get(alias)).cloned() {
             self.edit(&id, |alert, now_ms| {
                 alert.count = (alert.count + 1).min(COUNT_LIMIT);
                 alert.last_occurred_at_ms = now_ms;
             });
             if self.behaviour.dedup_create_sends_webhook {
-                self.emit(
-                    &id,
-                    "Create",
-                    &command.actor,
-                    command.note.as_deref(),
-                    Vec::new(),
-                );
+                self.emit(&id, "Create", &command.actor, command.note.as_deref(), Vec::new());
             }
             return (id, "Created alert".to_owned());
         }
@@ -106,13 +82,7 @@ impl Opsgenie {
         self.emit(&id, "Create", &command.actor, None, Vec::new());
         if self.behaviour.second_create_for_team {
             self.edit(&id, |_, _| ());
-            self.emit(
-                &id,
-                "Create",
-                &command.actor,
-                None,
-                vec![("team", json!("dba"))],
-            );
+            self.emit(&id, "Create", &command.actor, None, vec![("team", json!("dba"))]);
         }
         (id, "Created alert".to_owned())
     }
@@ -124,13 +94,7 @@ impl Opsgenie {
         };
         if let Some(result) = self.changes_nothing(alert, &command.action) {
             if result.is_ok() && self.behaviour.noop_ack_sends_webhook {
-                self.emit(
-                    id,
-                    command.action.name(),
-                    &command.actor,
-                    command.note.as_deref(),
-                    Vec::new(),
-                );
+                self.emit(id, command.action.name(), &command.actor, command.note.as_deref(), Vec::new());
             }
             return result;
         }
@@ -152,29 +116,21 @@ impl Opsgenie {
             return Ok("Deleted alert".to_owned());
         }
         let actor = command.actor.username.clone();
-        self.edit(id, |alert, now_ms| {
-            change(alert, &command.action, &actor, now_ms)
-        });
+        self.edit(id, |alert, now_ms| change(alert, &command.action, &actor, now_ms));
         if let (Action::Close, Some(alert)) = (&command.action, self.shelf.get(id).cloned()) {
             self.free_alias(&alert);
         }
         let posted = match &command.action {
             // Not among the triggers that a Webhook integration can be given.
             Action::AddDetails(_) | Action::RemoveDetails(_) => None,
-            Action::EscalateToNext if self.behaviour.short_escalate_spelling => {
-                Some("EscalateNext")
-            }
+            Action::EscalateToNext if self.behaviour.short_escalate_spelling => Some("EscalateNext"),
             action => Some(action.name()),
         };
         if let Some(name) = posted {
             self.emit(id, name, &command.actor, note.as_deref(), extra);
         }
         let is_note = matches!(command.action, Action::AddNote(_));
-        if let (Some(text), false, true) = (
-            &note,
-            is_note,
-            self.behaviour.ack_with_note_sends_addnote_too,
-        ) {
+        if let (Some(text), false, true) = (&note, is_note, self.behaviour.ack_with_note_sends_addnote_too) {
             self.edit(id, |_, _| ());
             self.emit(id, "AddNote", &command.actor, Some(text), Vec::new());
         }
@@ -185,25 +141,17 @@ impl Opsgenie {
     fn changes_nothing(&self, alert: &Alert, action: &Action) -> Option<Result<String, Refusal>> {
         let closed = alert.status == AlertStatus::Closed;
         let verdict = |is_success: bool, status: &str| {
-            Some(if is_success {
-                Ok(done(action).to_owned())
-            } else {
-                Err(status.to_owned())
-            })
+            Some(if is_success { Ok(done(action).to_owned()) } else { Err(status.to_owned()) })
         };
         match action {
-            Action::Acknowledge | Action::Unacknowledge if closed => verdict(
-                self.behaviour.ack_closed_is_success,
-                "Alert is already closed",
-            ),
-            Action::Acknowledge if alert.acknowledged => verdict(
-                self.behaviour.reack_is_success,
-                "Alert is already acknowledged",
-            ),
-            Action::Unacknowledge if !alert.acknowledged => verdict(true, ""),
-            Action::Close if closed => {
-                verdict(self.behaviour.reclose_is_success, "Alert is already closed")
+            Action::Acknowledge | Action::Unacknowledge if closed => {
+                verdict(self.behaviour.ack_closed_is_success, "Alert is already closed")
             }
+            Action::Acknowledge if alert.acknowledged => {
+                verdict(self.behaviour.reack_is_success, "Alert is already acknowledged")
+            }
+            Action::Unacknowledge if !alert.acknowledged => verdict(true, ""),
+            Action::Close if closed => verdict(self.behaviour.reclose_is_success, "Alert is already closed"),
             _ => None,
         }
     }
@@ -213,18 +161,10 @@ impl Opsgenie {
         self.last_tiny += 1;
         let id = format!("{}-{now_ms}", self.ids.uuid());
         let or = |text: &str, other: &str| {
-            if text.is_empty() {
-                other.to_owned()
-            } else {
-                text.to_owned()
-            }
+            if text.is_empty() { other.to_owned() } else { text.to_owned() }
         };
         let alert = Alert {
-            alias: new
-                .alias
-                .clone()
-                .filter(|alias| !alias.is_empty())
-                .unwrap_or_else(|| id.clone()),
+            alias: new.alias.clone().filter(|alias| !alias.is_empty()).unwrap_or_else(|| id.clone()),
             tiny_id: self.last_tiny,
             message: new.message.clone(),
             description: new.description.clone(),
@@ -245,11 +185,7 @@ impl Opsgenie {
             acknowledged_by: None,
             closed_by: None,
             notes: Vec::new(),
-            log: vec![LogLine {
-                text: "Alert created".to_owned(),
-                owner: actor.username.clone(),
-                at_ms: now_ms,
-            }],
+            log: vec![LogLine { text: "Alert created".to_owned(), owner: actor.username.clone(), at_ms: now_ms }],
             id: id.clone(),
         };
         self.open_aliases.insert(alert.alias.clone(), id.clone());
@@ -258,11 +194,7 @@ impl Opsgenie {
     }
 
     fn write_note(&mut self, id: &str, actor: &ActionBy, text: &str) {
-        let note = Note {
-            owner: actor.username.clone(),
-            text: text.to_owned(),
-            created_at_ms: self.now_ms,
-        };
+        let note = Note { owner: actor.username.clone(), text: text.to_owned(), created_at_ms: self.now_ms };
         self.edit(id, |alert, _| alert.notes.push(note));
     }
 
@@ -285,11 +217,7 @@ impl Opsgenie {
 
 fn change(alert: &mut Alert, action: &Action, actor: &str, now_ms: i64) {
     match action {
-        Action::Create(_)
-        | Action::Delete
-        | Action::AddNote(_)
-        | Action::EscalateToNext
-        | Action::Custom(_) => {}
+        Action::Create(_) | Action::Delete | Action::AddNote(_) | Action::EscalateToNext | Action::Custom(_) => {}
         Action::Acknowledge => {
             alert.acknowledged = true;
             alert.acknowledged_by = Some((actor.to_owned(), now_ms));
@@ -325,11 +253,7 @@ fn change(alert: &mut Alert, action: &Action, actor: &str, now_ms: i64) {
         Action::UpdateDescription(description) => alert.description.clone_from(description),
     }
     if alert.log.len() < COUNT_LIMIT as usize {
-        alert.log.push(LogLine {
-            text: action.name().to_owned(),
-            owner: actor.to_owned(),
-            at_ms: now_ms,
-        });
+        alert.log.push(LogLine { text: action.name().to_owned(), owner: actor.to_owned(), at_ms: now_ms });
     }
 }
 

@@ -131,9 +131,6 @@ pub struct NewAlert {
 impl NewAlert {
     /// An alert with this message and nothing else.
     pub fn titled(message: &str) -> Self {
-        Self {
-            message: message.to_owned(),
-            ..Self::default()
-        }
+        Self { message: message.to_owned(), ..Self::default() }
     }
 }

@@ -88,11 +88,7 @@ impl Opsgenie {
     /// Processes accepted requests that are due.
     pub fn tick(&mut self, now_ms: i64) {
         self.set_now(now_ms);
-        while self
-            .pending
-            .front()
-            .is_some_and(|pending| pending.due_ms <= self.now_ms)
-        {
+        while self.pending.front().is_some_and(|pending| pending.due_ms <= self.now_ms) {
             if let Some(pending) = self.pending.pop_front() {
                 self.process(pending);
             }
@@ -115,12 +111,7 @@ impl Opsgenie {
     /// Says how the receiver answered.
     pub fn webhook_answered(&mut self, delivery_id: u64, now_ms: i64, answer: Answer) {
         self.set_now(now_ms);
-        self.outbox.answered(
-            delivery_id,
-            self.now_ms,
-            answer,
-            self.behaviour.webhook_retries,
-        );
+        self.outbox.answered(delivery_id, self.now_ms, answer, self.behaviour.webhook_retries);
     }
 
     /// Lets go of held webhooks, turned around if the faults say so.

@@ -31,10 +31,7 @@ pub(super) enum Invalid {
 
 impl Invalid {
     pub(super) fn field(name: &str, problem: &str) -> Self {
-        Self::Field {
-            name: name.to_owned(),
-            problem: problem.to_owned(),
-        }
+        Self::Field { name: name.to_owned(), problem: problem.to_owned() }
     }
 }
 
@@ -44,13 +41,7 @@ pub(super) struct Body(Map<String, Value>);
 impl Body {
     pub(super) fn read(request: &Request) -> Result<Self, Invalid> {
         if request.method == "DELETE" {
-            return Ok(Self(
-                request
-                    .query_pairs()
-                    .into_iter()
-                    .map(|(key, value)| (key, value.into()))
-                    .collect(),
-            ));
+            return Ok(Self(request.query_pairs().into_iter().map(|(key, value)| (key, value.into())).collect()));
         }
         if request.body.is_empty() {
             return Ok(Self(Map::new()));
@@ -90,17 +81,15 @@ impl Body {
     }
 
     fn required(&self, name: &str, limit: usize) -> Result<String, Invalid> {
-        let text = self
-            .text(name, limit)?
-            .filter(|text| !text.trim().is_empty());
+        let text = self.text(name, limit)?.filter(|text| !text.trim().is_empty());
         text.ok_or_else(|| Invalid::field(name, "may not be empty"))
     }
 
     fn priority(&self) -> Result<Option<String>, Invalid> {
         match self.text("priority", usize::MAX)? {
-            Some(priority) if !["P1", "P2", "P3", "P4", "P5"].contains(&priority.as_str()) => Err(
-                Invalid::field("priority", "should be one of [P1, P2, P3, P4, P5]"),
-            ),
+            Some(priority) if !["P1", "P2", "P3", "P4", "P5"].contains(&priority.as_str()) => {
+                Err(Invalid::field("priority", "should be one of [P1, P2, P3, P4, P5]"))
+            }
             priority => Ok(priority),
         }
     }
@@ -135,37 +124,25 @@ impl Body {
                 .ok_or_else(|| Invalid::field("details", "must have string values"))?,
             Some(_) => return Err(Invalid::field("details", "must be an object")),
         };
-        let length: usize = details
-            .iter()
-            .map(|(key, value)| key.chars().count() + value.chars().count())
-            .sum();
-        if length > DETAILS_LIMIT {
-            Err(too_long("details", DETAILS_LIMIT))
-        } else {
-            Ok(details)
-        }
+        let length: usize = details.iter().map(|(key, value)| key.chars().count() + value.chars().count()).sum();
+        if length > DETAILS_LIMIT { Err(too_long("details", DETAILS_LIMIT)) } else { Ok(details) }
     }
 
     fn owner(&self) -> Result<String, Invalid> {
         let owner = self.0.get("owner");
         let name = owner.and_then(|owner| owner.get("username").or_else(|| owner.get("id")));
         let name = name.and_then(Value::as_str).filter(|name| !name.is_empty());
-        name.map(str::to_owned)
-            .ok_or_else(|| Invalid::field("owner", "may not be empty"))
+        name.map(str::to_owned).ok_or_else(|| Invalid::field("owner", "may not be empty"))
     }
 
     fn new_alert(&self) -> Result<NewAlert, Invalid> {
         Ok(NewAlert {
             message: self.required("message", MESSAGE_LIMIT)?,
-            description: self
-                .text("description", DESCRIPTION_LIMIT)?
-                .unwrap_or_default(),
+            description: self.text("description", DESCRIPTION_LIMIT)?.unwrap_or_default(),
             tags: self.texts("tags")?,
             priority: self.priority()?.unwrap_or_default(),
             entity: self.text("entity", ENTITY_LIMIT)?.unwrap_or_default(),
-            alias: self
-                .text("alias", ALIAS_LIMIT)?
-                .filter(|alias| !alias.is_empty()),
+            alias: self.text("alias", ALIAS_LIMIT)?.filter(|alias| !alias.is_empty()),
             details: self.details()?,
             user: self.short_text("user")?.unwrap_or_default(),
         })
@@ -186,23 +163,17 @@ pub(super) fn action(
         ("POST", [_, "acknowledge"]) => Action::Acknowledge,
         ("POST", [_, "unacknowledge"]) => Action::Unacknowledge,
         ("POST", [_, "close"]) => Action::Close,
-        ("POST", [_, "notes"]) => {
-            match body.note(cut_notes)?.filter(|note| !note.trim().is_empty()) {
-                Some(note) => Action::AddNote(note),
-                None => return Err(Invalid::field("note", "may not be empty")),
-            }
-        }
+        ("POST", [_, "notes"]) => match body.note(cut_notes)?.filter(|note| !note.trim().is_empty()) {
+            Some(note) => Action::AddNote(note),
+            None => return Err(Invalid::field("note", "may not be empty")),
+        },
         ("POST", [_, "snooze"]) => match parse_rfc3339(&body.required("endTime", usize::MAX)?) {
             Some(until_ms) if until_ms > now_ms => Action::Snooze { until_ms },
             Some(_) => return Err(Invalid::field("endTime", "must be in the future")),
             None => return Err(Invalid::field("endTime", "must be a date and time")),
         },
-        ("POST", [_, "assign"]) => Action::Assign {
-            owner: body.owner()?,
-        },
-        ("POST", [_, "escalate"]) if body.0.get("escalation").is_some_and(Value::is_object) => {
-            Action::EscalateToNext
-        }
+        ("POST", [_, "assign"]) => Action::Assign { owner: body.owner()? },
+        ("POST", [_, "escalate"]) if body.0.get("escalation").is_some_and(Value::is_object) => Action::EscalateToNext,
         ("POST", [_, "escalate"]) => return Err(Invalid::field("escalation", "may not be empty")),
         ("POST", [_, "tags"]) => Action::AddTags(not_empty("tags", body.texts("tags")?)?),
         ("DELETE", [_, "tags"]) => Action::RemoveTags(not_empty("tags", body.texts("tags")?)?),
@@ -212,28 +183,20 @@ pub(super) fn action(
             }
             details => Action::AddDetails(details),
         },
-        ("DELETE", [_, "details"]) => {
-            Action::RemoveDetails(not_empty("keys", body.texts("keys")?)?)
-        }
+        ("DELETE", [_, "details"]) => Action::RemoveDetails(not_empty("keys", body.texts("keys")?)?),
         ("PUT", [_, "priority"]) => match body.priority()? {
             Some(priority) => Action::UpdatePriority(priority),
             None => return Err(Invalid::field("priority", "may not be empty")),
         },
         ("PUT", [_, "message"]) => Action::UpdateMessage(body.required("message", MESSAGE_LIMIT)?),
-        ("PUT", [_, "description"]) => {
-            Action::UpdateDescription(body.required("description", DESCRIPTION_LIMIT)?)
-        }
+        ("PUT", [_, "description"]) => Action::UpdateDescription(body.required("description", DESCRIPTION_LIMIT)?),
         ("POST", [_, "actions", name]) => Action::Custom((*name).to_owned()),
         _ => return Ok(None),
     }))
 }
 
 fn not_empty(name: &str, items: Vec<String>) -> Result<Vec<String>, Invalid> {
-    if items.is_empty() {
-        Err(Invalid::field(name, "may not be empty"))
-    } else {
-        Ok(items)
-    }
+    if items.is_empty() { Err(Invalid::field(name, "may not be empty")) } else { Ok(items) }
 }
 
 fn too_long(name: &str, limit: usize) -> Invalid {

@@ -11,11 +11,7 @@ use crate::ids::uuid_for;
 impl Opsgenie {
     /// A person creates an alert; returns its id, or that of the open alert of the same alias.
     pub fn human_creates(&mut self, alert: NewAlert) -> String {
-        let user = if alert.user.is_empty() {
-            "jane@acme.test".to_owned()
-        } else {
-            alert.user.clone()
-        };
+        let user = if alert.user.is_empty() { "jane@acme.test".to_owned() } else { alert.user.clone() };
         let command = by(&user, Action::Create(alert), None);
         self.create(&command).0
     }
@@ -57,14 +53,7 @@ impl Opsgenie {
 
     /// Makes somebody the owner.
     pub fn human_assigns(&mut self, id: &str, user: &str, owner: &str) -> bool {
-        self.person(
-            id,
-            user,
-            Action::Assign {
-                owner: owner.to_owned(),
-            },
-            None,
-        )
+        self.person(id, user, Action::Assign { owner: owner.to_owned() }, None)
     }
 
     /// Snoozes for so many milliseconds.
@@ -85,30 +74,17 @@ impl Opsgenie {
 
     /// Adds tags.
     pub fn human_adds_tags(&mut self, id: &str, user: &str, tags: &[&str]) -> bool {
-        self.person(
-            id,
-            user,
-            Action::AddTags(tags.iter().map(|&tag| tag.to_owned()).collect()),
-            None,
-        )
+        self.person(id, user, Action::AddTags(tags.iter().map(|&tag| tag.to_owned()).collect()), None)
     }
 
     /// Removes tags.
     pub fn human_removes_tags(&mut self, id: &str, user: &str, tags: &[&str]) -> bool {
-        self.person(
-            id,
-            user,
-            Action::RemoveTags(tags.iter().map(|&tag| tag.to_owned()).collect()),
-            None,
-        )
+        self.person(id, user, Action::RemoveTags(tags.iter().map(|&tag| tag.to_owned()).collect()), None)
     }
 
     /// Adds custom properties, of which no webhook tells.
     pub fn human_adds_details(&mut self, id: &str, user: &str, details: &[(&str, &str)]) -> bool {
-        let details: BTreeMap<_, _> = details
-            .iter()
-            .map(|&(key, value)| (key.to_owned(), value.to_owned()))
-            .collect();
+        let details: BTreeMap<_, _> = details.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
         self.person(id, user, Action::AddDetails(details), None)
     }
 
@@ -139,9 +115,5 @@ fn by(user: &str, action: Action, note: Option<&str>) -> Command {
         source_type: "web",
         alert_source: user.to_owned(),
     };
-    Command {
-        action,
-        actor,
-        note: note.map(str::to_owned),
-    }
+    Command { action, actor, note: note.map(str::to_owned) }
 }

@@ -12,12 +12,7 @@ enum Condition {
     Acknowledged(bool),
     Alias(String),
     Tag(String),
-    Time {
-        created: bool,
-        order: std::cmp::Ordering,
-        or_equal: bool,
-        at_ms: i64,
-    },
+    Time { created: bool, order: std::cmp::Ordering, or_equal: bool, at_ms: i64 },
 }
 
 impl Query {
@@ -28,9 +23,7 @@ impl Query {
         let mut conditions = Vec::new();
         while !rest.is_empty() {
             if !conditions.is_empty() {
-                let word = rest
-                    .get(..3)
-                    .filter(|word| word.eq_ignore_ascii_case("and"))?;
+                let word = rest.get(..3).filter(|word| word.eq_ignore_ascii_case("and"))?;
                 rest = rest.strip_prefix(word)?.trim_start();
             }
             let (condition, after) = Condition::parse(rest)?;
@@ -50,9 +43,7 @@ impl Condition {
         let end = text.find(|letter: char| !letter.is_ascii_alphanumeric())?;
         let (field, rest) = text.split_at(end);
         let rest = rest.trim_start();
-        let operator = ["<=", ">=", ":", "=", "<", ">"]
-            .into_iter()
-            .find(|operator| rest.starts_with(operator))?;
+        let operator = ["<=", ">=", ":", "=", "<", ">"].into_iter().find(|operator| rest.starts_with(operator))?;
         let rest = rest[operator.len()..].trim_start();
         let (value, after) = match rest.strip_prefix('"') {
             Some(quoted) => quoted.split_once('"')?,
@@ -65,11 +56,7 @@ impl Condition {
             ("tag", ":" | "=") => Self::Tag(value.to_owned()),
             ("createdAt" | "updatedAt", "<" | "<=" | ">" | ">=") => Self::Time {
                 created: field == "createdAt",
-                order: if operator.starts_with('<') {
-                    std::cmp::Ordering::Less
-                } else {
-                    std::cmp::Ordering::Greater
-                },
+                order: if operator.starts_with('<') { std::cmp::Ordering::Less } else { std::cmp::Ordering::Greater },
                 or_equal: operator.ends_with('='),
                 at_ms: value.parse().ok()?,
             },
@@ -84,17 +71,8 @@ impl Condition {
             Self::Acknowledged(acknowledged) => alert.acknowledged == *acknowledged,
             Self::Alias(alias) => alert.alias == *alias,
             Self::Tag(tag) => alert.tags.contains(tag),
-            Self::Time {
-                created,
-                order,
-                or_equal,
-                at_ms,
-            } => {
-                let value = if *created {
-                    alert.created_at_ms
-                } else {
-                    alert.updated_at_ms
-                };
+            Self::Time { created, order, or_equal, at_ms } => {
+                let value = if *created { alert.created_at_ms } else { alert.updated_at_ms };
                 value.cmp(at_ms) == *order || (*or_equal && value == *at_ms)
             }
         }
@@ -107,22 +85,10 @@ mod tests {
 
     #[test]
     fn only_the_simulated_part_of_the_language_is_understood() {
-        for text in [
-            "",
-            "status: open",
-            "status:open AND acknowledged: false and alias: \"a b\"",
-            "updatedAt >= 5",
-        ] {
+        for text in ["", "status: open", "status:open AND acknowledged: false and alias: \"a b\"", "updatedAt >= 5"] {
             assert!(Query::parse(text).is_some(), "{text}");
         }
-        for text in [
-            "status",
-            "owner: me",
-            "NOT status: open",
-            "status: open OR tag: a",
-            "createdAt: 5",
-            "tag: a b",
-        ] {
+        for text in ["status", "owner: me", "NOT status: open", "status: open OR tag: a", "createdAt: 5", "tag: a b"] {
             assert!(Query::parse(text).is_none(), "{text}");
         }
     }

@@ -20,54 +20,36 @@ pub(super) struct Reader<'a> {
 
 impl Reader<'_> {
     fn answer(&self, data: Value) -> Result<Reply, Reply> {
-        Ok(Reply::json(
-            200,
-            &json!({"data": data, "took": TOOK, "requestId": self.request_id}),
-        ))
+        Ok(Reply::json(200, &json!({"data": data, "took": TOOK, "requestId": self.request_id})))
     }
 
     fn number(&self, name: &str, default: usize) -> Result<usize, Reply> {
         let Some(text) = self.request.query_value(name) else {
             return Ok(default);
         };
-        text.parse()
-            .map_err(|_| refuse(Invalid::field(name, "must be a number"), self.request_id))
+        text.parse().map_err(|_| refuse(Invalid::field(name, "must be a number"), self.request_id))
     }
 
     fn limit(&self) -> Result<usize, Reply> {
         match self.number("limit", 20)? {
             limit @ 1..=100 => Ok(limit),
-            _ => Err(refuse(
-                Invalid::field("limit", "must be between 1 and 100"),
-                self.request_id,
-            )),
+            _ => Err(refuse(Invalid::field("limit", "must be between 1 and 100"), self.request_id)),
         }
     }
 
     fn selected(&self) -> Result<Vec<&Alert>, Reply> {
         let text = self.request.query_value("query").unwrap_or_default();
         let Some(query) = Query::parse(&text) else {
-            return Err(refuse(
-                Invalid::field("query", "cannot be parsed"),
-                self.request_id,
-            ));
+            return Err(refuse(Invalid::field("query", "cannot be parsed"), self.request_id));
         };
-        let mut alerts = self
-            .model
-            .shelf
-            .all_seen(self.model.now_ms, self.model.lag_ms());
+        let mut alerts = self.model.shelf.all_seen(self.model.now_ms, self.model.lag_ms());
         alerts.retain(|alert| query.matches(alert));
         match self.request.query_value("sort").as_deref() {
-            None | Some("createdAt") => {
-                alerts.sort_by_key(|alert| (alert.created_at_ms, alert.tiny_id))
-            }
+            None | Some("createdAt") => alerts.sort_by_key(|alert| (alert.created_at_ms, alert.tiny_id)),
             Some("updatedAt") => alerts.sort_by_key(|alert| (alert.updated_at_ns, alert.tiny_id)),
             Some("tinyId") => alerts.sort_by_key(|alert| alert.tiny_id),
             Some(_) => {
-                return Err(refuse(
-                    Invalid::field("sort", "is not simulated"),
-                    self.request_id,
-                ));
+                return Err(refuse(Invalid::field("sort", "is not simulated"), self.request_id));
             }
         }
         if self.request.query_value("order").as_deref() != Some("asc") {
@@ -79,37 +61,20 @@ impl Reader<'_> {
     pub(super) fn list(&self) -> Result<Reply, Reply> {
         let (limit, offset) = (self.limit()?, self.number("offset", 0)?);
         if offset + limit > 20_000 {
-            return Err(refuse(
-                Invalid::field("offset", "plus limit must not exceed 20000"),
-                self.request_id,
-            ));
+            return Err(refuse(Invalid::field("offset", "plus limit must not exceed 20000"), self.request_id));
         }
         let alerts = self.selected()?;
-        let page: Vec<_> = alerts
-            .iter()
-            .skip(offset)
-            .take(limit)
-            .map(|alert| self.brief(alert))
-            .collect();
+        let page: Vec<_> = alerts.iter().skip(offset).take(limit).map(|alert| self.brief(alert)).collect();
         let last = alerts.len().saturating_sub(1) / limit * limit;
-        let link = |offset: usize| {
-            json!(self.link(&[
-                ("offset", &offset.to_string()),
-                ("limit", &limit.to_string())
-            ]))
-        };
-        let mut paging = Map::from_iter([
-            ("first".to_owned(), link(0)),
-            ("last".to_owned(), link(last)),
-        ]);
+        let link = |offset: usize| json!(self.link(&[("offset", &offset.to_string()), ("limit", &limit.to_string())]));
+        let mut paging = Map::from_iter([("first".to_owned(), link(0)), ("last".to_owned(), link(last))]);
         if offset + limit < alerts.len() {
             paging.insert("next".to_owned(), link(offset + limit));
         }
         if offset > 0 {
             paging.insert("prev".to_owned(), link(offset.saturating_sub(limit)));
         }
-        let body =
-            json!({"data": page, "paging": paging, "took": TOOK, "requestId": self.request_id});
+        let body = json!({"data": page, "paging": paging, "took": TOOK, "requestId": self.request_id});
         Ok(Reply::json(200, &body))
     }
 
@@ -131,32 +96,20 @@ impl Reader<'_> {
                 "alertId": record.alert_id,
                 "alias": record.alias,
             })),
-            None if self
-                .model
-                .pending
-                .iter()
-                .any(|pending| pending.request_id == id) =>
-            {
-                Err(error(404, not_yet, self.request_id)
-                    .with_header("x-opsgenie-errortype", "RequestNotProcessed"))
+            None if self.model.pending.iter().any(|pending| pending.request_id == id) => {
+                Err(error(404, not_yet, self.request_id).with_header("x-opsgenie-errortype", "RequestNotProcessed"))
             }
             None => Err(error(404, "Request not found.", self.request_id)),
         }
     }
 
     fn find(&self, id: &str) -> Result<&Alert, Reply> {
-        let target =
-            target(self.request, id).map_err(|invalid| refuse(invalid, self.request_id))?;
+        let target = target(self.request, id).map_err(|invalid| refuse(invalid, self.request_id))?;
         let model = self.model;
         let found = match &target {
             // A read by alias also finds the last closed alert of that alias.
             Target::Alias(alias) => model.find(&target).or_else(|| {
-                model
-                    .shelf
-                    .values()
-                    .filter(|alert| alert.alias == *alias)
-                    .last()
-                    .map(|alert| alert.id.clone())
+                model.shelf.values().filter(|alert| alert.alias == *alias).last().map(|alert| alert.id.clone())
             }),
             Target::New | Target::Id(_) | Target::Tiny(_) => model.find(&target),
         };
@@ -176,22 +129,12 @@ impl Reader<'_> {
 
     pub(super) fn notes(&self, id: &str) -> Result<Reply, Reply> {
         let notes = &self.find(id)?.notes;
-        self.page(notes.iter().map(|note| {
-            (
-                note.created_at_ms,
-                json!({"note": note.text, "owner": note.owner}),
-            )
-        }))
+        self.page(notes.iter().map(|note| (note.created_at_ms, json!({"note": note.text, "owner": note.owner}))))
     }
 
     pub(super) fn logs(&self, id: &str) -> Result<Reply, Reply> {
         let log = &self.find(id)?.log;
-        self.page(log.iter().map(|line| {
-            (
-                line.at_ms,
-                json!({"log": line.text, "type": "system", "owner": line.owner}),
-            )
-        }))
+        self.page(log.iter().map(|line| (line.at_ms, json!({"log": line.text, "type": "system", "owner": line.owner}))))
     }
 
     /// A page of notes or log lines: `offset` is the offset of the line after which the page begins.
@@ -212,40 +155,25 @@ impl Reader<'_> {
         if ascending == backwards {
             lines.reverse();
         }
-        let after =
-            query("offset").and_then(|offset| lines.iter().position(|(other, _)| *other == offset));
+        let after = query("offset").and_then(|offset| lines.iter().position(|(other, _)| *other == offset));
         let rest = lines.split_off(after.map_or(0, |at| at + 1));
-        let mut paging = Map::from_iter([(
-            "first".to_owned(),
-            json!(self.link(&[("direction", "next")])),
-        )]);
+        let mut paging = Map::from_iter([("first".to_owned(), json!(self.link(&[("direction", "next")])))]);
         if let (true, Some((last, _))) = (rest.len() > limit, rest.get(limit - 1)) {
-            paging.insert(
-                "next".to_owned(),
-                json!(self.link(&[("offset", last), ("direction", "next")])),
-            );
+            paging.insert("next".to_owned(), json!(self.link(&[("offset", last), ("direction", "next")])));
         }
         let data: Vec<_> = rest.into_iter().take(limit).map(|(_, line)| line).collect();
-        let body =
-            json!({"data": data, "paging": paging, "took": TOOK, "requestId": self.request_id});
+        let body = json!({"data": data, "paging": paging, "took": TOOK, "requestId": self.request_id});
         Ok(Reply::json(200, &body))
     }
 
     /// This request's address with other parameters.
     fn link(&self, changes: &[(&str, &str)]) -> String {
-        let host = self
-            .request
-            .header_value("host")
-            .unwrap_or("api.opsgenie.com");
+        let host = self.request.header_value("host").unwrap_or("api.opsgenie.com");
         let kept = self.request.query.split('&').filter(|pair| {
             let name = pair.split('=').next().unwrap_or_default();
-            !name.is_empty()
-                && name != "offset"
-                && changes.iter().all(|(changed, _)| *changed != name)
+            !name.is_empty() && name != "offset" && changes.iter().all(|(changed, _)| *changed != name)
         });
-        let changed = changes
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"));
+        let changed = changes.iter().map(|(name, value)| format!("{name}={value}"));
         let query: Vec<_> = kept.map(str::to_owned).chain(changed).collect();
         format!("http://{host}{}?{}", self.request.path, query.join("&"))
     }
@@ -260,9 +188,7 @@ impl Reader<'_> {
             report.insert("closeTime".to_owned(), json!(at_ms - alert.created_at_ms));
             report.insert("closedBy".to_owned(), json!(by));
         }
-        let snoozed_until = alert
-            .snoozed_until_ms
-            .filter(|until_ms| *until_ms > self.model.now_ms);
+        let snoozed_until = alert.snoozed_until_ms.filter(|until_ms| *until_ms > self.model.now_ms);
         let mut data = json!({
             "id": alert.id,
             "tinyId": alert.tiny_id.to_string(),

@@ -26,8 +26,7 @@ impl Opsgenie {
             throttle: &|with_headers, reset_s| throttled(with_headers, reset_s, &request_id),
         };
         let mut reply = serve(fault, &errors, |fails_with| {
-            self.route(&request, &request_id, fails_with)
-                .unwrap_or_else(|reply| reply)
+            self.route(&request, &request_id, fails_with).unwrap_or_else(|reply| reply)
         });
         if reply.header("x-ratelimit-state").is_none() && reply.status != 429 {
             reply = reply
@@ -35,20 +34,12 @@ impl Opsgenie {
                 .with_header("x-ratelimit-reason", "ACCOUNT")
                 .with_header("x-ratelimit-period-in-sec", "60");
         }
-        let reply = reply
-            .with_header("x-request-id", request_id)
-            .with_header("x-response-time", TOOK.to_string());
-        self.calls
-            .push(CallRecord::of(&request, self.now_ms, &reply));
+        let reply = reply.with_header("x-request-id", request_id).with_header("x-response-time", TOOK.to_string());
+        self.calls.push(CallRecord::of(&request, self.now_ms, &reply));
         reply
     }
 
-    fn route(
-        &mut self,
-        request: &Request,
-        request_id: &str,
-        fails_with: Option<String>,
-    ) -> Result<Reply, Reply> {
+    fn route(&mut self, request: &Request, request_id: &str, fails_with: Option<String>) -> Result<Reply, Reply> {
         self.authenticate(request, request_id)?;
         let segments = request.segments();
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
@@ -58,11 +49,7 @@ impl Opsgenie {
         if segments[..2] != ["v2", "alerts"] {
             return Err(no_such_path(request_id));
         }
-        let reader = Reader {
-            model: self,
-            request,
-            request_id,
-        };
+        let reader = Reader { model: self, request, request_id };
         match (request.method.as_str(), path) {
             ("GET", []) => return reader.list(),
             ("GET", ["count"]) => return reader.count(),
@@ -76,8 +63,7 @@ impl Opsgenie {
         let invalid = |invalid| refuse(invalid, request_id);
         let body = payload::Body::read(request).map_err(invalid)?;
         let cut_notes = self.behaviour.cut_long_notes;
-        let action = payload::action(&request.method, path, &body, self.now_ms, cut_notes)
-            .map_err(invalid)?;
+        let action = payload::action(&request.method, path, &body, self.now_ms, cut_notes).map_err(invalid)?;
         let Some(action) = action else {
             return Err(no_such_path(request_id));
         };
@@ -86,47 +72,25 @@ impl Opsgenie {
             [id, ..] => target(request, id).map_err(invalid)?,
         };
         let note = body.note(cut_notes).map_err(invalid)?;
-        let actor = self.api_actor(
-            body.short_text("user").map_err(invalid)?,
-            body.short_text("source").map_err(invalid)?,
-        );
-        let due_ms = self
-            .now_ms
-            .saturating_add_unsigned(self.options.processing_ms);
-        let command = Command {
-            action,
-            actor,
-            note,
-        };
-        let pending = Pending {
-            due_ms,
-            request_id: request_id.to_owned(),
-            target,
-            command,
-            fails_with,
-        };
+        let actor =
+            self.api_actor(body.short_text("user").map_err(invalid)?, body.short_text("source").map_err(invalid)?);
+        let due_ms = self.now_ms.saturating_add_unsigned(self.options.processing_ms);
+        let command = Command { action, actor, note };
+        let pending = Pending { due_ms, request_id: request_id.to_owned(), target, command, fails_with };
         self.pending.push_back(pending);
-        let body =
-            json!({"result": "Request will be processed", "took": TOOK, "requestId": request_id});
+        let body = json!({"result": "Request will be processed", "took": TOOK, "requestId": request_id});
         Ok(Reply::json(202, &body))
     }
 
     fn authenticate(&self, request: &Request, request_id: &str) -> Result<(), Reply> {
         let could_not = || {
-            error(401, "Could not authenticate", request_id)
-                .with_header("x-opsgenie-errortype", "AuthenticationFailed")
+            error(401, "Could not authenticate", request_id).with_header("x-opsgenie-errortype", "AuthenticationFailed")
         };
-        let key = request
-            .header_value("authorization")
-            .and_then(|value| value.strip_prefix("GenieKey "));
+        let key = request.header_value("authorization").and_then(|value| value.strip_prefix("GenieKey "));
         match key {
             None => Err(could_not()),
-            Some(key) if !is_uuid(key.trim()) => {
-                Err(error(422, "Key format is not valid!", request_id))
-            }
-            Some(key) if !key.trim().eq_ignore_ascii_case(&self.options.api_key) => {
-                Err(could_not())
-            }
+            Some(key) if !is_uuid(key.trim()) => Err(error(422, "Key format is not valid!", request_id)),
+            Some(key) if !key.trim().eq_ignore_ascii_case(&self.options.api_key) => Err(could_not()),
             Some(_) => Ok(()),
         }
     }
@@ -160,10 +124,7 @@ pub(super) fn target(request: &Request, id: &str) -> Result<Target, Invalid> {
         None | Some("id") => Ok(Target::Id(id.to_owned())),
         Some("alias") => Ok(Target::Alias(id.to_owned())),
         Some("tiny") => Ok(Target::Tiny(id.to_owned())),
-        Some(_) => Err(Invalid::field(
-            "identifierType",
-            "must be one of [id, alias, tiny]",
-        )),
+        Some(_) => Err(Invalid::field("identifierType", "must be one of [id, alias, tiny]")),
     }
 }
 
@@ -176,10 +137,7 @@ fn is_uuid(text: &str) -> bool {
 }
 
 pub(super) fn error(status: u16, message: &str, request_id: &str) -> Reply {
-    Reply::json(
-        status,
-        &json!({"message": message, "took": TOOK, "requestId": request_id}),
-    )
+    Reply::json(status, &json!({"message": message, "took": TOOK, "requestId": request_id}))
 }
 
 fn no_such_path(request_id: &str) -> Reply {

@@ -50,23 +50,12 @@ impl Opsgenie {
         if let Some(note) = note {
             fields.insert("note".to_owned(), json!(note));
         }
-        fields.extend(
-            extra
-                .into_iter()
-                .map(|(key, value)| (key.to_owned(), value)),
-        );
-        if let (true, Some(old)) = (
-            self.behaviour.priority_as_integer,
-            fields.get("oldPriority"),
-        ) {
+        fields.extend(extra.into_iter().map(|(key, value)| (key.to_owned(), value)));
+        if let (true, Some(old)) = (self.behaviour.priority_as_integer, fields.get("oldPriority")) {
             let old = priority_number(old.as_str().unwrap_or_default());
             fields.insert("oldPriority".to_owned(), old);
         }
-        let source_name = match (
-            self.behaviour.source_web_api_style,
-            actor.source_type,
-            action,
-        ) {
+        let source_name = match (self.behaviour.source_web_api_style, actor.source_type, action) {
             (true, "web", "Create") => ("web", "API"),
             (_, source_type, _) => (actor.source_name.as_str(), source_type),
         };
@@ -126,8 +115,7 @@ impl Opsgenie {
             body: body.to_string().into_bytes(),
             timeout_ms: self.behaviour.webhook_timeout_ms,
         };
-        self.outbox
-            .push(webhook, self.now_ms, &mut self.faults.webhooks);
+        self.outbox.push(webhook, self.now_ms, &mut self.faults.webhooks);
     }
 
     fn alert_fields(&self, alert: &Alert, action: &str, actor: &ActionBy) -> Map<String, Value> {
@@ -168,11 +156,8 @@ impl Opsgenie {
                 set("description", json!(cut(&alert.description)));
             }
             if self.behaviour.details_in_webhooks {
-                let details: Map<_, _> = alert
-                    .details
-                    .iter()
-                    .map(|(key, value)| (key.clone(), json!(cut(value))))
-                    .collect();
+                let details: Map<_, _> =
+                    alert.details.iter().map(|(key, value)| (key.clone(), json!(cut(value)))).collect();
                 set("details", Value::Object(details));
             }
         }

@@ -19,20 +19,13 @@ impl PagerDuty {
             title: new.title,
             body: new.body,
             status: IncidentStatus::Triggered,
-            urgency: if new.urgency.is_empty() {
-                "high".to_owned()
-            } else {
-                new.urgency
-            },
+            urgency: if new.urgency.is_empty() { "high".to_owned() } else { new.urgency },
             priority: new.priority,
             incident_key: new.incident_key,
             alert_key: new.alert_key,
             service_id: new.service_id,
             assigned_directly: new.assignee.is_some(),
-            assignees: new
-                .assignee
-                .clone()
-                .map_or_else(|| self.on_call(), |user| vec![user]),
+            assignees: new.assignee.clone().map_or_else(|| self.on_call(), |user| vec![user]),
             escalation_level: 1,
             acknowledgements: Vec::new(),
             notes: Vec::new(),
@@ -49,8 +42,7 @@ impl PagerDuty {
             client: new.client,
         };
         if let Some(key) = &incident.incident_key {
-            self.open_keys
-                .insert((incident.service_id.clone(), key.clone()), id.clone());
+            self.open_keys.insert((incident.service_id.clone(), key.clone()), id.clone());
         }
         self.shelf.insert(&id, incident, now_ms, self.lag_ms());
         self.log(&id, "trigger_log_entry", by, None);
@@ -67,23 +59,13 @@ impl PagerDuty {
             return;
         };
         if before == IncidentStatus::Resolved {
-            self.reopen(
-                id,
-                by,
-                by.user_id().map(str::to_owned).into_iter().collect(),
-            );
+            self.reopen(id, by, by.user_id().map(str::to_owned).into_iter().collect());
         }
-        let times_out_at = self
-            .options
-            .ack_timeout_ms
-            .map(|pause| self.now_ms.saturating_add_unsigned(pause));
+        let times_out_at = self.options.ack_timeout_ms.map(|pause| self.now_ms.saturating_add_unsigned(pause));
         self.edit(id, |incident, now_ms| {
             incident.status = IncidentStatus::Acknowledged;
             let user_id = by.user_id().unwrap_or_default().to_owned();
-            incident.acknowledgements.push(Acknowledgement {
-                at_ms: now_ms,
-                user_id,
-            });
+            incident.acknowledgements.push(Acknowledgement { at_ms: now_ms, user_id });
             incident.ack_times_out_at_ms = times_out_at;
         });
         if let Some(at_ms) = times_out_at {
@@ -125,11 +107,7 @@ impl PagerDuty {
 
     /// Back to triggered, from resolved.
     pub(super) fn reopen(&mut self, id: &str, by: &Doer, assignees: Vec<String>) {
-        let assignees = if assignees.is_empty() {
-            self.on_call()
-        } else {
-            assignees
-        };
+        let assignees = if assignees.is_empty() { self.on_call() } else { assignees };
         self.edit(id, |incident, now_ms| {
             to_triggered(incident);
             incident.assignees = assignees;
@@ -142,9 +120,7 @@ impl PagerDuty {
         };
         if let Some(key) = incident.incident_key.clone() {
             // If a new incident has taken the key meanwhile, it keeps it.
-            self.open_keys
-                .entry((incident.service_id.clone(), key))
-                .or_insert_with(|| id.to_owned());
+            self.open_keys.entry((incident.service_id.clone(), key)).or_insert_with(|| id.to_owned());
         }
         self.status_changed(id, "trigger_log_entry", "incident.reopened", by);
     }
@@ -211,11 +187,7 @@ impl PagerDuty {
 
     /// Editing page: raising the urgency un-acknowledges; lowering it does not. No event tells of the urgency itself.
     pub(super) fn set_urgency(&mut self, id: &str, by: &Doer, urgency: &str) {
-        let Some(incident) = self
-            .shelf
-            .get(id)
-            .filter(|incident| incident.urgency != urgency)
-        else {
+        let Some(incident) = self.shelf.get(id).filter(|incident| incident.urgency != urgency) else {
             return;
         };
         let unacks = urgency == "high" && incident.status == IncidentStatus::Acknowledged;
@@ -227,11 +199,7 @@ impl PagerDuty {
     }
 
     pub(super) fn set_priority(&mut self, id: &str, by: &Doer, priority: Option<String>) {
-        if self
-            .shelf
-            .get(id)
-            .is_some_and(|incident| incident.priority != priority)
-        {
+        if self.shelf.get(id).is_some_and(|incident| incident.priority != priority) {
             self.edit(id, |incident, _| incident.priority = priority);
             self.log(id, "field_value_change_log_entry", by, None);
             self.emit(id, "incident.priority_updated", by);
@@ -270,8 +238,7 @@ impl PagerDuty {
     pub(super) fn timer_fires(&mut self, id: &str, at_ms: i64) {
         let is_due = self.shelf.get(id).is_some_and(|incident| {
             incident.status == IncidentStatus::Acknowledged
-                && (incident.snoozed_until_ms == Some(at_ms)
-                    || incident.ack_times_out_at_ms == Some(at_ms))
+                && (incident.snoozed_until_ms == Some(at_ms) || incident.ack_times_out_at_ms == Some(at_ms))
         });
         if is_due {
             self.ack_ends(id);
@@ -279,11 +246,7 @@ impl PagerDuty {
     }
 
     /// Changes an incident, and its `updated_at` with it.
-    pub(super) fn edit<R>(
-        &mut self,
-        id: &str,
-        act: impl FnOnce(&mut Incident, i64) -> R,
-    ) -> Option<R> {
+    pub(super) fn edit<R>(&mut self, id: &str, act: impl FnOnce(&mut Incident, i64) -> R) -> Option<R> {
         let (now_ms, lag_ms) = (self.now_ms, self.lag_ms());
         self.shelf.edit(id, now_ms, lag_ms, |incident| {
             incident.updated_at_ms = now_ms;
@@ -292,9 +255,7 @@ impl PagerDuty {
     }
 
     pub(super) fn is(&self, id: &str, status: IncidentStatus) -> bool {
-        self.shelf
-            .get(id)
-            .is_some_and(|incident| incident.status == status)
+        self.shelf.get(id).is_some_and(|incident| incident.status == status)
     }
 
     fn status_changed(&mut self, id: &str, kind: &'static str, event: &str, by: &Doer) {
@@ -316,11 +277,7 @@ impl PagerDuty {
             kind,
             at_ms: self.now_ms,
             agent: by.agent.clone(),
-            channel: if kind == "annotate_log_entry" {
-                "note"
-            } else {
-                by.channel
-            },
+            channel: if kind == "annotate_log_entry" { "note" } else { by.channel },
             note: note.map(str::to_owned),
         };
         self.edit(id, |incident, _| incident.log.push(entry));

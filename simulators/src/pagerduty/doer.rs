@@ -16,19 +16,11 @@ pub(super) struct Doer {
 impl Doer {
     pub(super) fn person(user_id: &str) -> Self {
         let agent = Agent::User(user_id.to_owned());
-        Self {
-            shown: agent.clone(),
-            agent,
-            channel: "website",
-        }
+        Self { shown: agent.clone(), agent, channel: "website" }
     }
 
     pub(super) fn automation(agent: Agent) -> Self {
-        Self {
-            shown: agent.clone(),
-            agent,
-            channel: "timeout",
-        }
+        Self { shown: agent.clone(), agent, channel: "timeout" }
     }
 
     pub(super) fn user_id(&self) -> Option<&str> {

@@ -23,29 +23,17 @@ impl PagerDuty {
             return invalid(400, &problems);
         }
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let dedup_key = event["dedup_key"]
-            .as_str()
-            .map_or_else(|| self.ids.hex32(), str::to_owned);
+        let dedup_key = event["dedup_key"].as_str().map_or_else(|| self.ids.hex32(), str::to_owned);
         let action = text(&event["event_action"]);
-        let by = Doer {
-            agent: Agent::Integration,
-            shown: Agent::Integration,
-            channel: "api",
-        };
+        let by = Doer { agent: Agent::Integration, shown: Agent::Integration, channel: "api" };
         let open = self.shelf.values().find(|incident| {
-            incident.alert_key.as_ref() == Some(&dedup_key)
-                && incident.status != IncidentStatus::Resolved
+            incident.alert_key.as_ref() == Some(&dedup_key) && incident.status != IncidentStatus::Resolved
         });
         let open = open.map(|incident| (incident.id.clone(), incident.status));
         let incident_id = match (action.as_str(), open) {
             ("trigger", None) => {
-                let client = event["client"]
-                    .as_str()
-                    .map(|name| (name.to_owned(), text(&event["client_url"])));
-                let low = matches!(
-                    event["payload"]["severity"].as_str(),
-                    Some("info" | "warning")
-                );
+                let client = event["client"].as_str().map(|name| (name.to_owned(), text(&event["client_url"])));
+                let low = matches!(event["payload"]["severity"].as_str(), Some("info" | "warning"));
                 let new = NewIncident {
                     title: text(&event["payload"]["summary"]),
                     urgency: if low { "low" } else { "high" }.to_owned(),
@@ -76,27 +64,18 @@ impl PagerDuty {
             at_ms: self.now_ms,
             incident_id,
         });
-        let body =
-            json!({"status": "success", "message": "Event processed", "dedup_key": dedup_key});
+        let body = json!({"status": "success", "message": "Event processed", "dedup_key": dedup_key});
         Reply::json(202, &body)
     }
 }
 
 fn problems(event: &Value) -> Vec<String> {
     let mut problems = Vec::new();
-    if event["routing_key"]
-        .as_str()
-        .is_none_or(|key| key.len() != KEY_LENGTH)
-    {
+    if event["routing_key"].as_str().is_none_or(|key| key.len() != KEY_LENGTH) {
         problems.push("'routing_key' is missing or invalid".to_owned());
     }
-    if event["dedup_key"]
-        .as_str()
-        .is_some_and(|key| key.chars().count() > DEDUP_KEY_LIMIT)
-    {
-        problems.push(format!(
-            "'dedup_key' is too long (maximum is {DEDUP_KEY_LIMIT} characters)"
-        ));
+    if event["dedup_key"].as_str().is_some_and(|key| key.chars().count() > DEDUP_KEY_LIMIT) {
+        problems.push(format!("'dedup_key' is too long (maximum is {DEDUP_KEY_LIMIT} characters)"));
     }
     match event["event_action"].as_str() {
         Some("trigger") => {
@@ -105,25 +84,18 @@ fn problems(event: &Value) -> Vec<String> {
                 None | Some("") => problems.push("'summary' is missing or blank".to_owned()),
                 Some(summary) if summary.chars().count() > SUMMARY_LIMIT => {
                     // The misspelling is the vendor's.
-                    problems.push(format!(
-                        "'summary' is too long (maiximum is {SUMMARY_LIMIT} characters)"
-                    ));
+                    problems.push(format!("'summary' is too long (maiximum is {SUMMARY_LIMIT} characters)"));
                 }
                 Some(_) => {}
             }
             if payload["source"].as_str().is_none_or(str::is_empty) {
                 problems.push("'source' is missing or blank".to_owned());
             }
-            if !matches!(
-                payload["severity"].as_str(),
-                Some("critical" | "error" | "warning" | "info")
-            ) {
+            if !matches!(payload["severity"].as_str(), Some("critical" | "error" | "warning" | "info")) {
                 problems.push("'severity' is missing or invalid".to_owned());
             }
         }
-        Some("acknowledge" | "resolve")
-            if event["dedup_key"].as_str().is_none_or(str::is_empty) =>
-        {
+        Some("acknowledge" | "resolve") if event["dedup_key"].as_str().is_none_or(str::is_empty) => {
             problems.push("'dedup_key' is missing or blank".to_owned());
         }
         Some("acknowledge" | "resolve") => {}

@@ -81,9 +81,7 @@ impl IncidentStatus {
     }
 
     pub(super) fn parse(text: &str) -> Option<Self> {
-        [Self::Triggered, Self::Acknowledged, Self::Resolved]
-            .into_iter()
-            .find(|status| status.as_str() == text)
+        [Self::Triggered, Self::Acknowledged, Self::Resolved].into_iter().find(|status| status.as_str() == text)
     }
 }
 

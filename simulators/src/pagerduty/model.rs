@@ -86,20 +86,12 @@ impl PagerDuty {
     /// Ends acknowledgements, snoozes and a subscription's pause that are over.
     pub fn tick(&mut self, now_ms: i64) {
         self.set_now(now_ms);
-        while let Some((at_ms, id)) = self
-            .timers
-            .first()
-            .cloned()
-            .filter(|(at_ms, _)| *at_ms <= self.now_ms)
-        {
+        while let Some((at_ms, id)) = self.timers.first().cloned().filter(|(at_ms, _)| *at_ms <= self.now_ms) {
             self.timers.remove(&(at_ms, id.clone()));
             self.timer_fires(&id, at_ms);
         }
         for subscription in &mut self.subscriptions {
-            if subscription
-                .disabled_until_ms
-                .is_some_and(|until_ms| until_ms <= self.now_ms)
-            {
+            if subscription.disabled_until_ms.is_some_and(|until_ms| until_ms <= self.now_ms) {
                 subscription.enable();
             }
         }
@@ -109,10 +101,7 @@ impl PagerDuty {
     pub fn next_wake(&self) -> Option<i64> {
         let webhook = self.outbox.next_due(self.faults.webhooks.hold);
         let timer = self.timers.first().map(|(at_ms, _)| *at_ms);
-        let pauses = self
-            .subscriptions
-            .iter()
-            .filter_map(|subscription| subscription.disabled_until_ms);
+        let pauses = self.subscriptions.iter().filter_map(|subscription| subscription.disabled_until_ms);
         webhook.into_iter().chain(timer).chain(pauses).min()
     }
 
@@ -128,21 +117,12 @@ impl PagerDuty {
     pub fn webhook_answered(&mut self, delivery_id: u64, now_ms: i64, answer: Answer) {
         self.set_now(now_ms);
         let key = self.outbox.key_in_flight(delivery_id).map(str::to_owned);
-        let outcome = self.outbox.answered(
-            delivery_id,
-            self.now_ms,
-            answer,
-            self.behaviour.webhook_retries,
-        );
+        let outcome = self.outbox.answered(delivery_id, self.now_ms, answer, self.behaviour.webhook_retries);
         let (Some(key), Some(outcome)) = (key, outcome) else {
             return;
         };
         let id = key.split('/').next().unwrap_or_default();
-        let Some(subscription) = self
-            .subscriptions
-            .iter_mut()
-            .find(|subscription| subscription.id == id)
-        else {
+        let Some(subscription) = self.subscriptions.iter_mut().find(|subscription| subscription.id == id) else {
             return;
         };
         match outcome {
@@ -152,8 +132,7 @@ impl PagerDuty {
                 subscription.drops += 1;
                 if subscription.drops >= self.behaviour.drops_until_disabled {
                     let pause = self.behaviour.disabled_for_ms;
-                    subscription.disabled_until_ms =
-                        Some(self.now_ms.saturating_add_unsigned(pause));
+                    subscription.disabled_until_ms = Some(self.now_ms.saturating_add_unsigned(pause));
                     self.outbox.drop_queues(&format!("{id}/"));
                 }
             }
@@ -195,10 +174,7 @@ impl PagerDuty {
 
     /// All incidents that ever had this key, oldest first.
     pub fn incident_by_key(&self, key: &str) -> Vec<&Incident> {
-        self.shelf
-            .values()
-            .filter(|incident| incident.incident_key.as_deref() == Some(key))
-            .collect()
+        self.shelf.values().filter(|incident| incident.incident_key.as_deref() == Some(key)).collect()
     }
 
     /// Every REST and Events call received, oldest first, those met by a fault included.
@@ -228,9 +204,7 @@ impl PagerDuty {
 
     /// Whether the first subscription was switched off because of drops.
     pub fn is_subscription_disabled(&self) -> bool {
-        self.subscriptions
-            .first()
-            .is_some_and(Subscription::is_disabled)
+        self.subscriptions.first().is_some_and(Subscription::is_disabled)
     }
 
     /// Switches all subscriptions back on, as one does in the web application.
@@ -263,21 +237,14 @@ impl PagerDuty {
 
     /// The first user is on call at every level.
     pub(super) fn on_call(&self) -> Vec<String> {
-        self.options
-            .users
-            .first()
-            .map(|user| user.id.clone())
-            .into_iter()
-            .collect()
+        self.options.users.first().map(|user| user.id.clone()).into_iter().collect()
     }
 
     /// The name of the priority that `id_or_name` means, in any case.
     pub(super) fn priority_name(&self, id_or_name: &str) -> Option<String> {
         let mut names = self.options.priorities.iter().enumerate();
         names
-            .find(|(index, name)| {
-                priority_id(*index) == id_or_name || name.eq_ignore_ascii_case(id_or_name)
-            })
+            .find(|(index, name)| priority_id(*index) == id_or_name || name.eq_ignore_ascii_case(id_or_name))
             .map(|(_, name)| name.clone())
     }
 }

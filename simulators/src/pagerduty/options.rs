@@ -49,11 +49,7 @@ pub struct User {
 impl User {
     /// A user.
     pub fn new(id: &str, name: &str, email: &str) -> Self {
-        Self {
-            id: id.to_owned(),
-            name: name.to_owned(),
-            email: email.to_owned(),
-        }
+        Self { id: id.to_owned(), name: name.to_owned(), email: email.to_owned() }
     }
 }
 
@@ -78,9 +74,7 @@ impl Default for Options {
                 User::new("PUSR001", "Ada Oncall", "ada@acme.test"),
                 User::new("PUSR002", "Bob Backup", "bob@acme.test"),
             ],
-            webhook_secrets: vec![
-                "9wX3kq0fVt5cY7bN1mZ8aL2sD4gH6jP+rT/uE0iOqWxCvBnMkJhGfDsAzXcVbNmQ".to_owned(),
-            ],
+            webhook_secrets: vec!["9wX3kq0fVt5cY7bN1mZ8aL2sD4gH6jP+rT/uE0iOqWxCvBnMkJhGfDsAzXcVbNmQ".to_owned()],
             subscription_id: "PWHS001".to_owned(),
             priorities: ["P1", "P2", "P3", "P4", "P5"].map(str::to_owned).to_vec(),
             ack_timeout_ms: None,

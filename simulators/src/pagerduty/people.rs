@@ -13,12 +13,7 @@ impl PagerDuty {
     pub fn human_triggers(&mut self, title: &str, user_id: &str) -> String {
         let incident_key = Some(self.ids.hex32());
         let service_id = self.options.service_id.clone();
-        let new = NewIncident {
-            title: title.to_owned(),
-            incident_key,
-            service_id,
-            ..NewIncident::default()
-        };
+        let new = NewIncident { title: title.to_owned(), incident_key, service_id, ..NewIncident::default() };
         self.create(new, &Doer::person(user_id))
     }
 
@@ -81,10 +76,7 @@ impl PagerDuty {
 
     /// Escalates to the next level, which puts an acknowledged incident back to triggered.
     pub fn human_escalates(&mut self, id: &str, user_id: &str) -> bool {
-        let level = self
-            .shelf
-            .get(id)
-            .map_or(1, |incident| incident.escalation_level + 1);
+        let level = self.shelf.get(id).map_or(1, |incident| incident.escalation_level + 1);
         let possible = self.is_open(id);
         if possible {
             self.escalate(id, &Doer::person(user_id), level);
@@ -113,11 +105,7 @@ impl PagerDuty {
     /// Sets the priority by name; one that does not exist changes nothing.
     pub fn human_updates_priority(&mut self, id: &str, user_id: &str, priority: &str) -> bool {
         let name = self.priority_name(priority);
-        let possible = name.is_some()
-            && self
-                .shelf
-                .get(id)
-                .is_some_and(|incident| incident.priority != name);
+        let possible = name.is_some() && self.shelf.get(id).is_some_and(|incident| incident.priority != name);
         if possible {
             self.set_priority(id, &Doer::person(user_id), name);
         }
@@ -126,10 +114,7 @@ impl PagerDuty {
 
     /// Sets the urgency, `high` or `low`. Raising it un-acknowledges.
     pub fn human_updates_urgency(&mut self, id: &str, user_id: &str, urgency: &str) -> bool {
-        let possible = self
-            .shelf
-            .get(id)
-            .is_some_and(|incident| incident.urgency != urgency);
+        let possible = self.shelf.get(id).is_some_and(|incident| incident.urgency != urgency);
         if possible {
             self.set_urgency(id, &Doer::person(user_id), urgency);
         }
@@ -168,12 +153,7 @@ impl PagerDuty {
 
     /// Sends a test webhook to every subscription.
     pub fn pings(&mut self) {
-        for id in self
-            .subscriptions
-            .iter()
-            .map(|subscription| subscription.id.clone())
-            .collect::<Vec<_>>()
-        {
+        for id in self.subscriptions.iter().map(|subscription| subscription.id.clone()).collect::<Vec<_>>() {
             self.ping(&id);
         }
     }

@@ -20,12 +20,7 @@ impl PagerDuty {
     }
 
     pub(super) fn policy_ref(&self) -> Value {
-        reference(
-            "escalation_policy",
-            "escalation_policies",
-            POLICY_ID,
-            "Default",
-        )
+        reference("escalation_policy", "escalation_policies", POLICY_ID, "Default")
     }
 
     pub(super) fn user_ref(&self, id: &str) -> Value {
@@ -51,11 +46,7 @@ impl PagerDuty {
             Agent::Service => self.service_ref(service_id),
             Agent::Integration => {
                 let collection = format!("services/{service_id}/integrations");
-                let kind = if in_webhook {
-                    "inbound_integration"
-                } else {
-                    "integration"
-                };
+                let kind = if in_webhook { "inbound_integration" } else { "integration" };
                 reference(kind, &collection, INTEGRATION_ID, "Events API V2")
             }
             Agent::Nobody => Value::Null,
@@ -82,9 +73,7 @@ impl PagerDuty {
             .collect();
         let changed_at = match incident.status {
             IncidentStatus::Triggered => incident.updated_at_ms,
-            IncidentStatus::Acknowledged | IncidentStatus::Resolved => {
-                incident.last_status_change_at_ms
-            }
+            IncidentStatus::Acknowledged | IncidentStatus::Resolved => incident.last_status_change_at_ms,
         };
         let first_entry = incident.log.first().map_or("", |entry| &entry.id);
         let mut data = json!({
@@ -247,13 +236,7 @@ impl PagerDuty {
     }
 
     fn priority_id_of(&self, name: &str) -> String {
-        priority_id(
-            self.options
-                .priorities
-                .iter()
-                .position(|other| other == name)
-                .unwrap_or_default(),
-        )
+        priority_id(self.options.priorities.iter().position(|other| other == name).unwrap_or_default())
     }
 
     /// REST always names an agent: the service stands for automation.
@@ -266,11 +249,7 @@ impl PagerDuty {
 
     fn alert_counts(&self, incident: &Incident) -> Value {
         let all = u8::from(incident.alert_key.is_some());
-        let resolved = if incident.status == IncidentStatus::Resolved {
-            all
-        } else {
-            0
-        };
+        let resolved = if incident.status == IncidentStatus::Resolved { all } else { 0 };
         json!({"all": all, "triggered": all - resolved, "resolved": resolved})
     }
 }

@@ -30,12 +30,7 @@ pub(super) struct Failure {
 
 impl Failure {
     pub(super) fn new(status: u16, code: u16, message: &'static str, errors: &[&str]) -> Self {
-        Self {
-            status,
-            code,
-            message,
-            errors: errors.iter().map(|&error| error.to_owned()).collect(),
-        }
+        Self { status, code, message, errors: errors.iter().map(|&error| error.to_owned()).collect() }
     }
 
     pub(super) fn invalid(error: &str) -> Self {
@@ -61,23 +56,17 @@ impl PagerDuty {
         self.tick(now_ms);
         let fault = self.faults.next(&request.method, &request.path);
         let errors = ErrorReplies {
-            status: &|code| {
-                Failure::new(code, 2000, "Internal Error", &["Fault on demand"]).reply()
-            },
+            status: &|code| Failure::new(code, 2000, "Internal Error", &["Fault on demand"]).reply(),
             throttle: &throttled,
         };
-        let mut reply = serve(fault, &errors, |_| {
-            self.route(&request)
-                .unwrap_or_else(|failure| failure.reply())
-        });
+        let mut reply = serve(fault, &errors, |_| self.route(&request).unwrap_or_else(|failure| failure.reply()));
         if reply.status != 429 {
             reply = reply
                 .with_header("ratelimit-limit", "960")
                 .with_header("ratelimit-remaining", "959")
                 .with_header("ratelimit-reset", "60");
         }
-        self.calls
-            .push(CallRecord::of(&request, self.now_ms, &reply));
+        self.calls.push(CallRecord::of(&request, self.now_ms, &reply));
         reply
     }
 
@@ -141,11 +130,7 @@ impl PagerDuty {
             RestAgent::FromUser => agent.clone(),
             RestAgent::Null => Agent::Nobody,
         };
-        Ok(Doer {
-            agent,
-            shown,
-            channel: "api",
-        })
+        Ok(Doer { agent, shown, channel: "api" })
     }
 
     fn create_incident(&mut self, request: &Request, by: &Doer) -> Served {
@@ -154,33 +139,20 @@ impl PagerDuty {
         if wanted["type"] != "incident" {
             return Err(Failure::invalid("Type must be incident"));
         }
-        let title = wanted["title"]
-            .as_str()
-            .filter(|title| !title.trim().is_empty());
+        let title = wanted["title"].as_str().filter(|title| !title.trim().is_empty());
         let title = title.ok_or_else(|| Failure::invalid("Title cannot be empty"))?;
-        if self
-            .behaviour
-            .max_title_chars
-            .is_some_and(|limit| title.chars().count() > limit)
-        {
+        if self.behaviour.max_title_chars.is_some_and(|limit| title.chars().count() > limit) {
             return Err(Failure::invalid("Title is too long"));
         }
-        let service_id = wanted["service"]["id"]
-            .as_str()
-            .filter(|id| self.is_service(id));
-        let service_id = service_id.ok_or_else(|| {
-            Failure::new(400, 2001, "Invalid Input Provided", &["Service Not Found"])
-        })?;
+        let service_id = wanted["service"]["id"].as_str().filter(|id| self.is_service(id));
+        let service_id =
+            service_id.ok_or_else(|| Failure::new(400, 2001, "Invalid Input Provided", &["Service Not Found"]))?;
         let details = match wanted["body"].get("details") {
             None | Some(Value::Null) => String::new(),
             Some(Value::String(text)) => text.clone(),
             Some(_) => return Err(Failure::invalid("Body details must be a string")),
         };
-        if self
-            .behaviour
-            .max_details_bytes
-            .is_some_and(|limit| details.len() > limit)
-        {
+        if self.behaviour.max_details_bytes.is_some_and(|limit| details.len() > limit) {
             return Err(Failure::invalid("Body details are too long"));
         }
         let urgency = match &wanted["urgency"] {
@@ -196,9 +168,7 @@ impl PagerDuty {
         let priority = self.wanted_priority(wanted.get("priority"))?.flatten();
         let incident_key = wanted["incident_key"].as_str().map(str::to_owned);
         if let Some(key) = &incident_key
-            && self
-                .open_keys
-                .contains_key(&(service_id.to_owned(), key.clone()))
+            && self.open_keys.contains_key(&(service_id.to_owned(), key.clone()))
         {
             let text = "Open incident with matching dedup key already exists on this service";
             return Err(Failure::new(400, 2002, "Arguments Caused Error", &[text]));
@@ -217,26 +187,14 @@ impl PagerDuty {
         };
         let id = self.create(new, by);
         let incident = self.shelf.get(&id).ok_or_else(Failure::not_found)?;
-        Ok(Reply::json(
-            self.behaviour.create_status,
-            &json!({"incident": self.incident_json(incident, false)}),
-        ))
+        Ok(Reply::json(self.behaviour.create_status, &json!({"incident": self.incident_json(incident, false)})))
     }
 
     fn create_note(&mut self, request: &Request, id: &str, by: &Doer) -> Served {
         let body = body_of(request)?;
         let text = note_text(&body)?;
-        if self
-            .shelf
-            .get(id)
-            .is_some_and(|incident| incident.notes.len() >= NOTES_LIMIT)
-        {
-            return Err(Failure::new(
-                400,
-                2019,
-                "Product Limit Reached",
-                &["Too many notes"],
-            ));
+        if self.shelf.get(id).is_some_and(|incident| incident.notes.len() >= NOTES_LIMIT) {
+            return Err(Failure::new(400, 2019, "Product Limit Reached", &["Too many notes"]));
         }
         let note_id = self.annotate(id, by, text);
         self.note_reply(id, &note_id, self.behaviour.note_status)
@@ -262,79 +220,49 @@ impl PagerDuty {
             incident.notes.retain(|note| note.id != note_id);
             incident.notes.len() < before
         });
-        if deleted == Some(true) {
-            Ok(Reply::raw(204, Vec::new()))
-        } else {
-            Err(Failure::not_found())
-        }
+        if deleted == Some(true) { Ok(Reply::raw(204, Vec::new())) } else { Err(Failure::not_found()) }
     }
 
     fn note_reply(&self, id: &str, note_id: &str, status: u16) -> Served {
         let incident = self.shelf.get(id).ok_or_else(Failure::not_found)?;
-        let note = incident
-            .notes
-            .iter()
-            .find(|note| note.id == note_id)
-            .ok_or_else(Failure::not_found)?;
-        Ok(Reply::json(
-            status,
-            &json!({"note": self.note_json(incident, note)}),
-        ))
+        let note = incident.notes.iter().find(|note| note.id == note_id).ok_or_else(Failure::not_found)?;
+        Ok(Reply::json(status, &json!({"note": self.note_json(incident, note)})))
     }
 
     fn snooze_incident(&mut self, request: &Request, id: &str, by: &Doer) -> Served {
         let body = body_of(request)?;
-        let seconds = body["duration"]
-            .as_i64()
-            .filter(|seconds| (1..=SNOOZE_LIMIT).contains(seconds));
-        let seconds =
-            seconds.ok_or_else(|| Failure::new(400, 1013, "Snooze Duration is Invalid", &[]))?;
+        let seconds = body["duration"].as_i64().filter(|seconds| (1..=SNOOZE_LIMIT).contains(seconds));
+        let seconds = seconds.ok_or_else(|| Failure::new(400, 1013, "Snooze Duration is Invalid", &[]))?;
         if !self.is(id, IncidentStatus::Acknowledged) {
             return Err(Failure::new(400, 1012, "Incident is not Acknowledged", &[]));
         }
         self.snooze(id, by, seconds);
         let incident = self.shelf.get(id).ok_or_else(Failure::not_found)?;
-        Ok(Reply::json(
-            201,
-            &json!({"incident": self.incident_json(incident, false)}),
-        ))
+        Ok(Reply::json(201, &json!({"incident": self.incident_json(incident, false)})))
     }
 
     fn merge_incidents(&mut self, request: &Request, into: &str, by: &Doer) -> Served {
         let body = body_of(request)?;
-        let sources = body["source_incidents"]
-            .as_array()
-            .ok_or_else(|| Failure::invalid("Sources must be a list"))?;
+        let sources = body["source_incidents"].as_array().ok_or_else(|| Failure::invalid("Sources must be a list"))?;
         let ids: Vec<String> = sources
             .iter()
             .map(|source| self.incident_id(source["id"].as_str().unwrap_or_default()))
             .collect::<Result<_, _>>()?;
-        if ids
-            .iter()
-            .any(|id| id == into || self.is(id, IncidentStatus::Resolved))
-        {
+        if ids.iter().any(|id| id == into || self.is(id, IncidentStatus::Resolved)) {
             return Err(Failure::new(400, 1019, "Incident Already Merged", &[]));
         }
         for id in ids {
             self.merge(&id, into, by);
         }
         let incident = self.shelf.get(into).ok_or_else(Failure::not_found)?;
-        Ok(Reply::json(
-            200,
-            &json!({"incident": self.incident_ref(incident)}),
-        ))
+        Ok(Reply::json(200, &json!({"incident": self.incident_ref(incident)})))
     }
 
     /// Incidents go by id, and by number too.
     pub(super) fn incident_id(&self, id: &str) -> Result<String, Failure> {
         let by_number = |incident: &&Incident| incident.number.to_string() == id;
-        let found = self
-            .shelf
-            .get(id)
-            .or_else(|| self.shelf.values().find(by_number));
-        found
-            .map(|incident| incident.id.clone())
-            .ok_or_else(Failure::not_found)
+        let found = self.shelf.get(id).or_else(|| self.shelf.values().find(by_number));
+        found.map(|incident| incident.id.clone()).ok_or_else(Failure::not_found)
     }
 }
 

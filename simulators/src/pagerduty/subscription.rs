@@ -54,9 +54,7 @@ impl Subscription {
             Filter::Service(id) => id == service_id,
             Filter::Team(_) => false,
         };
-        self.active
-            && in_scope
-            && (self.events.is_empty() || self.events.iter().any(|wanted| wanted == event))
+        self.active && in_scope && (self.events.is_empty() || self.events.iter().any(|wanted| wanted == event))
     }
 
     pub(super) fn is_disabled(&self) -> bool {
@@ -80,11 +78,7 @@ impl Subscription {
             .iter()
             .map(|(name, value)| json!({"name": name, "value": if created { value } else { "-- redacted --" }}))
             .collect();
-        let events = if self.events.is_empty() {
-            vec!["incident.triggered".to_owned()]
-        } else {
-            self.events.clone()
-        };
+        let events = if self.events.is_empty() { vec!["incident.triggered".to_owned()] } else { self.events.clone() };
         json!({
             "id": self.id,
             "type": "webhook_subscription",
@@ -112,10 +106,7 @@ impl PagerDuty {
             ("POST", []) => self.create_subscription(request),
             ("GET", [id]) => {
                 let subscription = &self.subscriptions[self.position(id)?];
-                Ok(Reply::json(
-                    200,
-                    &json!({"webhook_subscription": subscription.to_json(false)}),
-                ))
+                Ok(Reply::json(200, &json!({"webhook_subscription": subscription.to_json(false)})))
             }
             ("PUT", [id]) => self.update_subscription(request, id),
             ("DELETE", [id]) => {
@@ -127,10 +118,7 @@ impl PagerDuty {
             ("POST", [id, "enable"]) => {
                 let at = self.position(id)?;
                 self.subscriptions[at].enable();
-                Ok(Reply::json(
-                    200,
-                    &json!({"webhook_subscription": self.subscriptions[at].to_json(false)}),
-                ))
+                Ok(Reply::json(200, &json!({"webhook_subscription": self.subscriptions[at].to_json(false)})))
             }
             ("POST", [id, "ping"]) => {
                 self.position(id)?;
@@ -147,16 +135,13 @@ impl PagerDuty {
         let listed: Vec<_> = self
             .subscriptions
             .iter()
-            .filter(
-                |subscription| match (kind.as_deref(), &subscription.filter) {
-                    (None, _) | (Some("account"), Filter::Account) => true,
-                    (Some("service"), Filter::Service(other))
-                    | (Some("team"), Filter::Team(other)) => {
-                        id.as_ref().is_none_or(|id| id == other)
-                    }
-                    (Some(_), _) => false,
-                },
-            )
+            .filter(|subscription| match (kind.as_deref(), &subscription.filter) {
+                (None, _) | (Some("account"), Filter::Account) => true,
+                (Some("service"), Filter::Service(other)) | (Some("team"), Filter::Team(other)) => {
+                    id.as_ref().is_none_or(|id| id == other)
+                }
+                (Some(_), _) => false,
+            })
             .map(|subscription| subscription.to_json(false))
             .collect();
         let limit = listed.len().max(25);
@@ -170,23 +155,14 @@ impl PagerDuty {
         let method = &wanted["delivery_method"];
         let url = method["url"].as_str().filter(|url| url.starts_with("http"));
         let url = url.ok_or_else(|| Failure::invalid("Delivery method url is invalid"))?;
-        let id = wanted["filter"]["id"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned();
+        let id = wanted["filter"]["id"].as_str().unwrap_or_default().to_owned();
         let filter = match wanted["filter"]["type"].as_str() {
             Some("account_reference") => Filter::Account,
             Some("service_reference") if self.is_service(&id) => Filter::Service(id),
             Some("team_reference") => Filter::Team(id),
             _ => return Err(Failure::invalid("Filter is invalid")),
         };
-        if self
-            .subscriptions
-            .iter()
-            .filter(|other| other.filter == filter)
-            .count()
-            >= PER_SCOPE
-        {
+        if self.subscriptions.iter().filter(|other| other.filter == filter).count() >= PER_SCOPE {
             let text = "Failed to create webhook. Webhook subscription limit exceeded for the selected scope.";
             return Err(Failure::new(400, 2019, "Product Limit Reached", &[text]));
         }
@@ -200,27 +176,16 @@ impl PagerDuty {
             url: Some(url.to_owned()),
             secrets: vec![format!("{}{}", self.ids.hex32(), self.ids.hex32())],
             custom_headers: headers
-                .filter_map(|header| {
-                    Some((
-                        header["name"].as_str()?.to_owned(),
-                        header["value"].as_str()?.to_owned(),
-                    ))
-                })
+                .filter_map(|header| Some((header["name"].as_str()?.to_owned(), header["value"].as_str()?.to_owned())))
                 .collect(),
             drops: 0,
             disabled_until_ms: None,
-            description: wanted["description"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned(),
+            description: wanted["description"].as_str().unwrap_or_default().to_owned(),
             events,
             active: wanted["active"].as_bool().unwrap_or(true),
             filter,
         };
-        let reply = Reply::json(
-            200,
-            &json!({"webhook_subscription": subscription.to_json(true)}),
-        );
+        let reply = Reply::json(200, &json!({"webhook_subscription": subscription.to_json(true)}));
         self.subscriptions.push(subscription);
         Ok(reply)
     }
@@ -240,26 +205,14 @@ impl PagerDuty {
         if wanted["events"].is_array() {
             subscription.events = strings(&wanted["events"]);
         }
-        Ok(Reply::json(
-            200,
-            &json!({"webhook_subscription": subscription.to_json(false)}),
-        ))
+        Ok(Reply::json(200, &json!({"webhook_subscription": subscription.to_json(false)})))
     }
 
     fn position(&self, id: &str) -> Result<usize, Failure> {
-        self.subscriptions
-            .iter()
-            .position(|subscription| subscription.id == id)
-            .ok_or_else(Failure::not_found)
+        self.subscriptions.iter().position(|subscription| subscription.id == id).ok_or_else(Failure::not_found)
     }
 }
 
 fn strings(value: &Value) -> Vec<String> {
-    value
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .map(str::to_owned)
-        .collect()
+    value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }

@@ -35,25 +35,15 @@ impl PagerDuty {
         let id = update.id.clone();
         self.carry_out(update, by);
         let incident = self.shelf.get(&id).ok_or_else(Failure::not_found)?;
-        Ok(Reply::json(
-            200,
-            &json!({"incident": self.incident_json(incident, false)}),
-        ))
+        Ok(Reply::json(200, &json!({"incident": self.incident_json(incident, false)})))
     }
 
     /// All or nothing.
     pub(super) fn update_many(&mut self, request: &Request, by: &Doer) -> Served {
         let body = body_of(request)?;
-        let wanted = body["incidents"]
-            .as_array()
-            .ok_or_else(|| Failure::invalid("Incidents must be a list"))?;
+        let wanted = body["incidents"].as_array().ok_or_else(|| Failure::invalid("Incidents must be a list"))?;
         if wanted.len() > BULK_LIMIT {
-            return Err(Failure::new(
-                413,
-                2001,
-                "Invalid Input Provided",
-                &["Too many incidents"],
-            ));
+            return Err(Failure::new(413, 2001, "Invalid Input Provided", &["Too many incidents"]));
         }
         let updates: Vec<_> = wanted
             .iter()
@@ -73,45 +63,34 @@ impl PagerDuty {
 
     fn check(&self, id: &str, wanted: &Value) -> Result<Update, Failure> {
         let incident = self.shelf.get(id).ok_or_else(Failure::not_found)?;
-        if !matches!(
-            wanted["type"].as_str(),
-            Some("incident" | "incident_reference")
-        ) {
-            return Err(Failure::invalid(
-                "Type must be incident or incident_reference",
-            ));
+        if !matches!(wanted["type"].as_str(), Some("incident" | "incident_reference")) {
+            return Err(Failure::invalid("Type must be incident or incident_reference"));
         }
-        let status = match &wanted["status"] {
-            Value::Null => None,
-            Value::String(text) => Some(IncidentStatus::parse(text).ok_or_else(|| {
-                Failure::invalid("Status must be a list of triggered, acknowledged, or resolved.")
-            })?),
-            _ => {
-                return Err(Failure::invalid(
-                    "Status must be a list of triggered, acknowledged, or resolved.",
-                ));
-            }
-        };
-        self.check_repetition(incident, status)?;
-        let level =
-            match &wanted["escalation_level"] {
+        let status =
+            match &wanted["status"] {
                 Value::Null => None,
-                value => {
-                    let level = value.as_u64().filter(|level| (1..=LEVELS).contains(level));
-                    let level = level.and_then(|level| u32::try_from(level).ok());
-                    Some(level.ok_or_else(|| {
-                        Failure::new(400, 1006, "Incident Cannot Be Escalated", &[])
-                    })?)
+                Value::String(text) => Some(IncidentStatus::parse(text).ok_or_else(|| {
+                    Failure::invalid("Status must be a list of triggered, acknowledged, or resolved.")
+                })?),
+                _ => {
+                    return Err(Failure::invalid("Status must be a list of triggered, acknowledged, or resolved."));
                 }
             };
+        self.check_repetition(incident, status)?;
+        let level = match &wanted["escalation_level"] {
+            Value::Null => None,
+            value => {
+                let level = value.as_u64().filter(|level| (1..=LEVELS).contains(level));
+                let level = level.and_then(|level| u32::try_from(level).ok());
+                Some(level.ok_or_else(|| Failure::new(400, 1006, "Incident Cannot Be Escalated", &[]))?)
+            }
+        };
         let urgency = match wanted["urgency"].as_str() {
             Some(urgency @ ("high" | "low")) => Some(urgency.to_owned()),
             Some(_) => return Err(Failure::invalid("Urgency must be high or low")),
             None => None,
         };
-        let assignee = wanted["assignments"]
-            .as_array()
-            .and_then(|list| list.first());
+        let assignee = wanted["assignments"].as_array().and_then(|list| list.first());
         let assignee = match assignee.map(|assignment| assignment["assignee"]["id"].as_str()) {
             Some(Some(user)) if self.user(user).is_some() => Some(user.to_owned()),
             Some(_) => return Err(Failure::new(400, 1007, "Assigned To User Not Found", &[])),
@@ -141,11 +120,7 @@ impl PagerDuty {
         })
     }
 
-    fn check_repetition(
-        &self,
-        incident: &Incident,
-        status: Option<IncidentStatus>,
-    ) -> Result<(), Failure> {
+    fn check_repetition(&self, incident: &Incident, status: Option<IncidentStatus>) -> Result<(), Failure> {
         match (incident.status, status) {
             (IncidentStatus::Resolved, Some(IncidentStatus::Resolved))
                 if self.behaviour.resolve_again == Taken::Refused =>
@@ -155,22 +130,14 @@ impl PagerDuty {
             (IncidentStatus::Acknowledged, Some(IncidentStatus::Acknowledged))
                 if self.behaviour.reack == Taken::Refused =>
             {
-                Err(Failure::new(
-                    400,
-                    1002,
-                    "Incident Already Acknowledged",
-                    &[],
-                ))
+                Err(Failure::new(400, 1002, "Incident Already Acknowledged", &[]))
             }
             _ => Ok(()),
         }
     }
 
     /// A priority by reference or by name; null takes it away.
-    pub(super) fn wanted_priority(
-        &self,
-        wanted: Option<&Value>,
-    ) -> Result<Option<Option<String>>, Failure> {
+    pub(super) fn wanted_priority(&self, wanted: Option<&Value>) -> Result<Option<Option<String>>, Failure> {
         let name = match wanted {
             None => return Ok(None),
             Some(Value::Null) => return Ok(Some(None)),
@@ -179,12 +146,7 @@ impl PagerDuty {
         };
         match self.priority_name(name) {
             Some(name) => Ok(Some(Some(name))),
-            None => Err(Failure::new(
-                400,
-                1020,
-                "Invalid Priority",
-                &["Priority is invalid"],
-            )),
+            None => Err(Failure::new(400, 1020, "Invalid Priority", &["Priority is invalid"])),
         }
     }
 
@@ -202,8 +164,7 @@ impl PagerDuty {
         let Some(before) = self.shelf.get(id).map(|incident| incident.status) else {
             return;
         };
-        let reopens =
-            before == IncidentStatus::Resolved && update.status == Some(IncidentStatus::Triggered);
+        let reopens = before == IncidentStatus::Resolved && update.status == Some(IncidentStatus::Triggered);
         if reopens {
             self.reopen(id, by, update.assignee.clone().into_iter().collect());
         } else if before != IncidentStatus::Resolved {
@@ -220,16 +181,12 @@ impl PagerDuty {
             Some(IncidentStatus::Acknowledged) => self.acknowledge(id, by),
             Some(IncidentStatus::Resolved) if before != IncidentStatus::Resolved => {
                 self.resolve(id, by, None);
-                if let (Some(text), true) = (
-                    &update.resolution,
-                    self.behaviour.rest_resolution_emits_note,
-                ) {
+                if let (Some(text), true) = (&update.resolution, self.behaviour.rest_resolution_emits_note) {
                     self.annotate(id, by, &format!("Resolution Note: {text}"));
                 }
             }
             Some(IncidentStatus::Triggered)
-                if before == IncidentStatus::Acknowledged
-                    && self.behaviour.put_triggered_unacks =>
+                if before == IncidentStatus::Acknowledged && self.behaviour.put_triggered_unacks =>
             {
                 self.unacknowledge(id, by, self.behaviour.unack_events);
             }

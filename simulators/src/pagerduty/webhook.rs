@@ -20,10 +20,7 @@ impl PagerDuty {
             return;
         };
         let service_id = incident.service_id.clone();
-        let client = incident
-            .client
-            .clone()
-            .filter(|_| by.shown == Agent::Integration);
+        let client = incident.client.clone().filter(|_| by.shown == Agent::Integration);
         let body = self.event_body_on(event, &by.shown, client, data, &service_id);
         let wanted: Vec<String> = self
             .subscriptions
@@ -51,29 +48,18 @@ impl PagerDuty {
     pub(super) fn post_to(&mut self, subscription_id: &str, resource_id: &str, body: &Value) {
         let webhook_id = self.ids.uuid();
         let mut dice = self.ids.clone();
-        let Some(subscription) = self
-            .subscriptions
-            .iter()
-            .find(|subscription| subscription.id == subscription_id)
+        let Some(subscription) = self.subscriptions.iter().find(|subscription| subscription.id == subscription_id)
         else {
             return;
         };
         if subscription.is_disabled() || self.muted {
             return;
         }
-        let text = if self.behaviour.shuffle_keys {
-            shuffled(body, dice.number())
-        } else {
-            body.to_string()
-        };
+        let text = if self.behaviour.shuffle_keys { shuffled(body, dice.number()) } else { body.to_string() };
         if text.len() > SIZE_LIMIT {
             return;
         }
-        let signatures: Vec<_> = subscription
-            .secrets
-            .iter()
-            .map(|secret| sign(secret, text.as_bytes()))
-            .collect();
+        let signatures: Vec<_> = subscription.secrets.iter().map(|secret| sign(secret, text.as_bytes())).collect();
         let mut headers = vec![
             ("accept".to_owned(), "application/json".to_owned()),
             ("content-type".to_owned(), "application/json".to_owned()),
@@ -82,12 +68,7 @@ impl PagerDuty {
             ("x-webhook-subscription".to_owned(), subscription.id.clone()),
             ("x-pagerduty-signature".to_owned(), signatures.join(",")),
         ];
-        headers.extend(
-            subscription
-                .custom_headers
-                .iter()
-                .map(|(name, value)| (name.to_lowercase(), value.clone())),
-        );
+        headers.extend(subscription.custom_headers.iter().map(|(name, value)| (name.to_lowercase(), value.clone())));
         let webhook = NewWebhook {
             key: format!("{subscription_id}/{resource_id}"),
             url: subscription.url.clone(),
@@ -95,8 +76,7 @@ impl PagerDuty {
             body: text.into_bytes(),
             timeout_ms: self.behaviour.webhook_timeout_ms,
         };
-        self.outbox
-            .push(webhook, self.now_ms, &mut self.faults.webhooks);
+        self.outbox.push(webhook, self.now_ms, &mut self.faults.webhooks);
     }
 
     /// The `data` of an incident's event: not the same shape as over REST.
@@ -154,12 +134,7 @@ pub(super) fn sign(secret: &str, body: &[u8]) -> String {
         return String::new();
     };
     mac.update(body);
-    let hex: String = mac
-        .finalize()
-        .into_bytes()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hex: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
     format!("v1={hex}")
 }
 
@@ -168,10 +143,7 @@ fn shuffled(value: &Value, seed: u64) -> String {
     fn write(value: &Value, state: &mut u64, out: &mut String) {
         match value {
             Value::Object(fields) => {
-                let mut fields: Vec<_> = fields
-                    .iter()
-                    .map(|(key, value)| (splitmix64(state), key, value))
-                    .collect();
+                let mut fields: Vec<_> = fields.iter().map(|(key, value)| (splitmix64(state), key, value)).collect();
                 fields.sort_by_key(|(order, _, _)| *order);
                 out.push('{');
                 for (index, (_, key, value)) in fields.into_iter().enumerate() {
@@ -194,9 +166,7 @@ fn shuffled(value: &Value, seed: u64) -> String {
                 }
                 out.push(']');
             }
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-                out.push_str(&value.to_string())
-            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => out.push_str(&value.to_string()),
         }
     }
     let (mut state, mut out) = (seed, String::new());
@@ -224,11 +194,7 @@ mod tests {
     fn shuffling_keeps_the_value() {
         let value = json!({"a": [1, {"b": null, "c": "x\"y"}], "d": {"e": true, "f": 2, "g": 3}});
         let texts: Vec<_> = (0..8).map(|seed| shuffled(&value, seed)).collect();
-        assert!(
-            texts
-                .iter()
-                .all(|text| serde_json::from_str::<Value>(text).unwrap() == value)
-        );
+        assert!(texts.iter().all(|text| serde_json::from_str::<Value>(text).unwrap() == value));
         assert!(texts.iter().any(|text| *text != texts[0]));
     }
 }

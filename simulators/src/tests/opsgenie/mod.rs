@@ -18,15 +18,9 @@ struct Account {
 
 impl Account {
     fn new(behaviour: Behaviour) -> Self {
-        let mut model = Opsgenie::new(Options {
-            behaviour,
-            ..Options::default()
-        });
+        let mut model = Opsgenie::new(Options { behaviour, ..Options::default() });
         model.set_now(START);
-        Self {
-            model,
-            now_ms: START,
-        }
+        Self { model, now_ms: START }
     }
 
     fn wait(&mut self, ms: i64) {
@@ -36,8 +30,7 @@ impl Account {
 
     fn send(&mut self, request: Request) -> Reply {
         let key = format!("GenieKey {}", Options::default().api_key);
-        self.model
-            .handle(self.now_ms, request.header("Authorization", &key))
+        self.model.handle(self.now_ms, request.header("Authorization", &key))
     }
 
     fn get(&mut self, target: &str) -> Value {
@@ -63,17 +56,13 @@ impl Account {
             }
             for delivery in taken {
                 bodies.push(delivery.body_json());
-                self.model
-                    .webhook_answered(delivery.id, self.now_ms, Answer::Status(200));
+                self.model.webhook_answered(delivery.id, self.now_ms, Answer::Status(200));
             }
         }
     }
 
     fn actions(&mut self) -> Vec<String> {
-        self.webhooks()
-            .iter()
-            .map(|body| body["action"].as_str().unwrap().to_owned())
-            .collect()
+        self.webhooks().iter().map(|body| body["action"].as_str().unwrap().to_owned()).collect()
     }
 }
 

@@ -21,10 +21,7 @@ impl Account {
     fn new(options: Options) -> Self {
         let mut model = PagerDuty::new(options);
         model.set_now(START);
-        Self {
-            model,
-            now_ms: START,
-        }
+        Self { model, now_ms: START }
     }
 
     fn wait(&mut self, ms: i64) {
@@ -34,9 +31,7 @@ impl Account {
 
     fn send(&mut self, request: Request) -> Reply {
         let key = format!("Token token={}", Options::default().api_key);
-        let request = request
-            .header("Authorization", &key)
-            .header("From", "bot@acme.test");
+        let request = request.header("Authorization", &key).header("From", "bot@acme.test");
         self.model.handle(self.now_ms, request)
     }
 
@@ -50,30 +45,19 @@ impl Account {
 
     /// An incident of ours, whose webhooks have gone.
     fn incident(&mut self) -> String {
-        let id = self.create("opsgenie:1").body_json()["incident"]["id"]
-            .as_str()
-            .unwrap()
-            .to_owned();
+        let id = self.create("opsgenie:1").body_json()["incident"]["id"].as_str().unwrap().to_owned();
         self.webhooks();
         id
     }
 
     fn put(&mut self, id: &str, fields: Value) -> Reply {
         let mut incident = json!({"type": "incident_reference"});
-        incident
-            .as_object_mut()
-            .unwrap()
-            .extend(fields.as_object().unwrap().clone());
-        self.send(
-            Request::new("PUT", &format!("/incidents/{id}")).json(&json!({"incident": incident})),
-        )
+        incident.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        self.send(Request::new("PUT", &format!("/incidents/{id}")).json(&json!({"incident": incident})))
     }
 
     fn note(&mut self, id: &str, text: &str) -> Reply {
-        self.send(
-            Request::new("POST", &format!("/incidents/{id}/notes"))
-                .json(&json!({"note": {"content": text}})),
-        )
+        self.send(Request::new("POST", &format!("/incidents/{id}/notes")).json(&json!({"note": {"content": text}})))
     }
 
     fn deliveries(&mut self) -> Vec<WebhookDelivery> {
@@ -84,25 +68,18 @@ impl Account {
                 return all;
             }
             for delivery in taken {
-                self.model
-                    .webhook_answered(delivery.id, self.now_ms, Answer::Status(202));
+                self.model.webhook_answered(delivery.id, self.now_ms, Answer::Status(202));
                 all.push(delivery);
             }
         }
     }
 
     fn webhooks(&mut self) -> Vec<Value> {
-        self.deliveries()
-            .iter()
-            .map(|delivery| delivery.body_json()["event"].clone())
-            .collect()
+        self.deliveries().iter().map(|delivery| delivery.body_json()["event"].clone()).collect()
     }
 
     fn events(&mut self) -> Vec<String> {
-        self.webhooks()
-            .iter()
-            .map(|event| event["event_type"].as_str().unwrap().to_owned())
-            .collect()
+        self.webhooks().iter().map(|event| event["event_type"].as_str().unwrap().to_owned()).collect()
     }
 
     fn status(&self, id: &str) -> &'static str {
@@ -115,10 +92,7 @@ fn account() -> Account {
 }
 
 fn with(behaviour: Behaviour) -> Account {
-    Account::new(Options {
-        behaviour,
-        ..Options::default()
-    })
+    Account::new(Options { behaviour, ..Options::default() })
 }
 
 fn new_incident(key: &str) -> Value {
@@ -133,10 +107,5 @@ fn new_incident(key: &str) -> Value {
 }
 
 fn error_of(reply: &Reply) -> (u16, u64) {
-    (
-        reply.status,
-        reply.body_json()["error"]["code"]
-            .as_u64()
-            .unwrap_or_default(),
-    )
+    (reply.status, reply.body_json()["error"]["code"].as_u64().unwrap_or_default())
 }
