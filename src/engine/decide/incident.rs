@@ -105,7 +105,10 @@ fn state(mut draft: Draft<'_>, status: Status, change: &IncidentChange) -> Decis
     match observed {
         Observed::Stale => draft.done(Reason::Stale),
         Observed::Same => draft.done(Reason::InStep),
-        Observed::Changed { .. } if on_its_way == Some(status) => draft.done(Reason::Echo(Guard::Commanded)),
+        // Only if the alert is there as well: what was commanded for it may have been overtaken by a person meanwhile.
+        Observed::Changed { .. } if on_its_way == Some(status) && draft.target(System::Opsgenie) == Some(status) => {
+            draft.done(Reason::Echo(Guard::Commanded))
+        }
         Observed::Changed { .. } if draft.link.alert_deleted => draft.done(Reason::AlertDeleted),
         Observed::Changed { from } => changed(draft, from, status, change),
     }
