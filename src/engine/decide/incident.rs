@@ -1,7 +1,7 @@
 //! What happened to an incident, and what Opsgenie is to hear of it.
 
 use super::super::event::{IncidentChange, IncidentEvent, IncidentId, IncidentNote, Status, System};
-use super::super::link::{HeardNote, Observed, Page, TextHash};
+use super::super::link::{HeardNote, Known, Observed, Page, TextHash};
 use super::super::outbox::Action;
 use super::super::policy::OnResolved;
 use super::{Decision, Draft, Guard, Reason, Unlinked, text};
@@ -68,11 +68,12 @@ fn annotated(mut draft: Draft<'_>, note: &IncidentNote) -> Decision {
     draft.done(Reason::Mirrored)
 }
 
-/// The incident goes on as another one. The link follows; where that one stands must be read.
+/// The incident goes on as another one. The link follows; where that one stands must be read, and is news only if it is
+/// not where this one stood.
 fn merged(mut draft: Draft<'_>, into: &IncidentId) -> Decision {
     draft.link.page = Page::Standing(into.clone());
     draft.link.merged = true;
-    draft.link.pagerduty.known = None;
+    draft.link.pagerduty.known = draft.link.pagerduty.known.map(|known| Known { at: None, ..known });
     draft.push(System::PagerDuty, Action::FetchIncident);
     if draft.link.alert_deleted {
         return draft.done(Reason::AlertDeleted);
@@ -90,20 +91,24 @@ fn state(mut draft: Draft<'_>, status: Status, change: &IncidentChange) -> Decis
     if draft.is_late_echo(System::PagerDuty, status) {
         return draft.done(Reason::Echo(Guard::Actor));
     }
-    let commanded = draft.link.pagerduty.commanded.is_some_and(|c| c.status == status);
+    let on_its_way = draft.link.pagerduty.commanded.map(|c| c.status);
     let observed = draft.link.pagerduty.observe(status, draft.event.occurred_at);
     if status != Status::Resolved && matches!(observed, Observed::Changed { .. }) {
         draft.link.told_superseded = false;
     }
-    // A merged incident may be shared: what we did to it for another alert is news to this one.
-    let shared = draft.link.merged && !commanded && matches!(observed, Observed::Changed { .. });
+    // A merged incident may be shared: what we did to it for another alert is news to this one. Not while this one's own
+    // changes are on their way: one of them may be what comes back.
+    let shared = draft.link.merged && on_its_way.is_none() && matches!(observed, Observed::Changed { .. });
     if ours && !shared {
         return draft.done(Reason::Echo(Guard::Actor));
     }
     match observed {
         Observed::Stale => draft.done(Reason::Stale),
         Observed::Same => draft.done(Reason::InStep),
-        Observed::Changed { .. } if commanded => draft.done(Reason::Echo(Guard::Commanded)),
+        // Only if the alert is there as well: what was commanded for it may have been overtaken by a person meanwhile.
+        Observed::Changed { .. } if on_its_way == Some(status) && draft.target(System::Opsgenie) == Some(status) => {
+            draft.done(Reason::Echo(Guard::Commanded))
+        }
         Observed::Changed { .. } if draft.link.alert_deleted => draft.done(Reason::AlertDeleted),
         Observed::Changed { from } => changed(draft, from, status, change),
     }

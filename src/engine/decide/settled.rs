@@ -4,7 +4,7 @@ use super::super::event::{
     Actor, AlertAction, AlertEvent, AlertFacts, Event, EventBody, IncidentChange, IncidentEvent, Settled, Status,
     System, Timestamp,
 };
-use super::super::link::{Known, Page, Side};
+use super::super::link::{Known, Link, Page};
 use super::super::outbox::call::IncidentState;
 use super::super::outbox::{Action, DropReason, FetchedAlert, Outcome};
 use super::{Decision, Draft, Reason, Unlinked, page, text, too_old, unlinked};
@@ -42,7 +42,7 @@ pub(super) fn decide(mut draft: Draft<'_>, settled: &Settled) -> Decision {
             draft.done(Reason::Carried)
         }
         Outcome::InState { status, at } => {
-            in_state(draft.link.side_mut(to), *status, *at);
+            in_state(&mut draft.link, to, *status, *at);
             draft.done(Reason::Carried)
         }
         Outcome::Superseded { .. } => superseded(draft, to, action),
@@ -81,9 +81,13 @@ pub(super) fn decide(mut draft: Draft<'_>, settled: &Settled) -> Decision {
     }
 }
 
-/// The side is where we wanted it. A webhook may have told a later state meanwhile, which then stands.
-fn in_state(side: &mut Side, status: Status, at: Option<Timestamp>) {
-    side.observe(status, at);
+/// The side is where we wanted it. A webhook may have told a later state meanwhile, which then stands; and nothing reopens
+/// a closed alert, whenever Opsgenie says that it has processed a request.
+fn in_state(link: &mut Link, system: System, status: Status, at: Option<Timestamp>) {
+    let closed = system == System::Opsgenie && link.opsgenie.known.is_some_and(|k| k.status == Status::Resolved);
+    if !closed {
+        link.side_mut(system).observe(status, at);
+    }
 }
 
 /// The other side is over and was left alone. What is known of it is not changed: the webhook of the resolution is on its
