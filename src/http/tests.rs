@@ -1,7 +1,12 @@
+use std::io::Write as _;
+use std::net::TcpListener;
+
 use serde_json::json;
 
 use super::stub::{Reply, Stub};
 use super::*;
+
+const PATIENCE: Duration = Duration::from_secs(20);
 
 fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
     pairs.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_str(value).unwrap())).collect()
@@ -12,8 +17,8 @@ async fn send(settings: &HttpSettings, url: &str) -> Result<Response, ApiError> 
     client.send(client.request(Method::POST, Url::parse(url).unwrap()).body("a body")).await
 }
 
-fn quick() -> HttpSettings {
-    HttpSettings { connect_timeout: Duration::from_secs(5), timeout: Duration::from_millis(300), body_limit: 64 }
+fn small() -> HttpSettings {
+    HttpSettings { body_limit: 64, ..HttpSettings::default() }
 }
 
 #[test]
@@ -62,39 +67,49 @@ async fn a_response_is_read_in_full() {
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
     let stub = Stub::start(vec![Reply::with_headers(307, &[("location", "/elsewhere")], &json!(null))]);
-    assert_eq!(send(&quick(), &stub.url).await.unwrap().status, 307);
+    assert_eq!(send(&small(), &stub.url).await.unwrap().status, 307);
     assert_eq!(stub.seen().len(), 1);
 }
 
 #[tokio::test]
-async fn what_never_left_is_told_from_what_may_have_arrived() {
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    for url in [format!("http://{closed}/?q=s3cret"), "http://nowhere.invalid/?q=s3cret".to_owned()] {
-        let Err(error @ ApiError::NotSent(_)) = send(&quick(), &url).await else { panic!("{url}") };
-        assert!(!error.to_string().contains("s3cret"), "{error}");
-    }
-    let plain = Stub::start(vec![Reply::Hang]);
-    let replies = [
-        Reply::Hang,
-        Reply::Bytes(Vec::new()),
-        Reply::Bytes(b"s3cret nonsense\r\n\r\n".to_vec()),
-        Reply::Bytes(b"HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\ns3cret".to_vec()),
-        Reply::Bytes(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n".to_vec()),
-        Reply::json(200, &json!("s3cret".repeat(50))),
+async fn what_never_left_is_known_not_to_have_arrived() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let no_tls = TcpListener::bind("127.0.0.1:0").unwrap();
+    let plain = no_tls.local_addr().unwrap();
+    std::thread::spawn(move || no_tls.accept().unwrap().0.write_all(b"no TLS here").unwrap());
+    let urls = [
+        format!("http://{closed}/?q=s3cret"),
+        "http://nowhere.invalid/?q=s3cret".to_owned(),
+        format!("https://{plain}/?q=s3cret"),
     ];
-    for reply in replies {
-        let stub = Stub::start(vec![reply]);
-        let Err(error @ ApiError::Unclear(_)) = send(&quick(), &format!("{}/?q=s3cret", stub.url)).await else {
-            panic!()
-        };
+    for url in urls {
+        let outcome = send(&HttpSettings::default(), &url).await;
+        let Err(error @ ApiError::NotSent(_)) = outcome else { panic!("{url}: {outcome:?}") };
         assert!(!error.to_string().contains("s3cret"), "{error}");
     }
-    drop(plain);
+}
+
+#[tokio::test]
+async fn what_may_have_arrived_is_unclear() {
+    let replies = [
+        (Reply::Hang, Duration::from_millis(300)),
+        (Reply::Bytes(Vec::new()), PATIENCE),
+        (Reply::Bytes(b"s3cret nonsense\r\n\r\n".to_vec()), PATIENCE),
+        (Reply::Bytes(b"HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\ns3cret".to_vec()), PATIENCE),
+        (Reply::Bytes(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n".to_vec()), PATIENCE),
+        (Reply::json(200, &json!("s3cret".repeat(50))), PATIENCE),
+    ];
+    for (reply, timeout) in replies {
+        let stub = Stub::start(vec![reply]);
+        let outcome = send(&HttpSettings { timeout, ..small() }, &format!("{}/?q=s3cret", stub.url)).await;
+        let Err(error @ ApiError::Unclear(_)) = outcome else { panic!("{outcome:?}") };
+        assert!(!error.to_string().contains("s3cret"), "{error}");
+    }
 }
 
 #[tokio::test]
 async fn a_header_that_cannot_be_is_an_error_and_no_panic() {
-    let client = Client::new(&quick()).unwrap();
+    let client = Client::new(&small()).unwrap();
     let request = client.request(Method::GET, Url::parse("http://127.0.0.1:1/").unwrap()).header("x", "a\nb");
     assert!(matches!(client.send(request).await, Err(ApiError::NotSent(_))));
     assert_eq!(key_header("K ", &SecretString::from("a\nb")), Err(InvalidSetting::Key));

@@ -7,9 +7,17 @@ use crate::engine::{Priority, Timestamp};
 use crate::http::stub::{Reply, Stub};
 
 fn client(url: &str) -> Client {
+    with(url, HttpSettings::default())
+}
+
+/// A client that soon gives up, for stubs that hang.
+fn impatient(url: &str) -> Client {
+    with(url, HttpSettings { timeout: Duration::from_millis(500), ..HttpSettings::default() })
+}
+
+fn with(url: &str, http: HttpSettings) -> Client {
     let key = SecretString::from("0000-s3cret");
     let settings = Settings { base_url: url.to_owned(), key, user: "crosspage".to_owned() };
-    let http = HttpSettings { timeout: Duration::from_millis(500), ..HttpSettings::default() };
     Client::new(settings, &http).unwrap()
 }
 
@@ -209,7 +217,7 @@ async fn what_never_left_is_tried_again_and_what_hangs_is_unclear() {
     let answer = client(&format!("http://{closed}")).perform(&call).await;
     assert!(matches!(answer, Answer::Failed(Failure::TryAgain { hold: None, .. })), "{answer:?}");
     for reply in [Reply::Hang, Reply::Bytes(Vec::new())] {
-        let answer = self::answer(reply, &call).await;
+        let answer = impatient(&Stub::start(vec![reply]).url).perform(&call).await;
         assert!(matches!(answer, Answer::Failed(Failure::Unclear(_))), "{answer:?}");
     }
 }

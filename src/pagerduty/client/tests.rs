@@ -6,13 +6,21 @@ use crate::http::stub::{Reply, Stub};
 const KEY: &str = "opsgenie:a-1";
 
 fn client(url: &str) -> Client {
+    with(url, HttpSettings::default())
+}
+
+/// A client that soon gives up, for stubs that hang.
+fn impatient(url: &str) -> Client {
+    with(url, HttpSettings { timeout: Duration::from_millis(500), ..HttpSettings::default() })
+}
+
+fn with(url: &str, http: HttpSettings) -> Client {
     let settings = Settings {
         base_url: url.to_owned(),
         key: SecretString::from("s3cret"),
         email: "Sync@example.com".to_owned(),
         service_id: "PSVC1".to_owned(),
     };
-    let http = HttpSettings { timeout: Duration::from_millis(500), ..HttpSettings::default() };
     Client::new(settings, &http).unwrap()
 }
 
@@ -210,7 +218,7 @@ async fn an_incident_is_created_with_all_there_is() {
     assert_eq!(body, full);
     let no_such_name = NewIncident { priority: Some(Priority::P5), ..new_incident() };
     assert_eq!(created(vec![priorities(), made()], no_such_name).await.1, plain);
-    for reply in [error(402, 2014, "x"), error(500, 2000, "x"), error(401, 2006, "x"), Reply::Hang] {
+    for reply in [error(402, 2014, "x"), error(500, 2000, "x"), error(401, 2006, "x"), Reply::json(200, &json!({}))] {
         let (lines, body) = created(vec![reply, made()], new_incident()).await;
         assert_eq!(lines, look_up);
         assert_eq!(body, plain);
@@ -360,7 +368,7 @@ async fn what_never_left_is_tried_again_and_what_hangs_is_unclear() {
     let answer = client(&format!("http://{closed}")).perform(&acknowledge()).await;
     assert!(matches!(answer, Answer::Failed(Failure::TryAgain { hold: None, .. })), "{answer:?}");
     for reply in [Reply::Hang, Reply::Bytes(Vec::new())] {
-        let answer = self::answer(reply, &acknowledge()).await;
+        let answer = impatient(&Stub::start(vec![reply]).url).perform(&acknowledge()).await;
         assert!(matches!(answer, Answer::Failed(Failure::Unclear(_))), "{answer:?}");
     }
 }
