@@ -13,6 +13,11 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
+#[cfg(test)]
+pub(crate) mod stub;
+#[cfg(test)]
+mod tests;
+
 /// How long to wait and how much to read.
 #[derive(Clone, Copy, Debug)]
 pub struct HttpSettings {

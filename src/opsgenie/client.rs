@@ -1,1 +1,264 @@
-//! Opsgenie's alert API.
+//! Opsgenie's alert API v2, as far as it is needed.
+
+use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::{Method, RequestBuilder};
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::{WireFacts, filled, moment};
+use crate::engine::outbox::FetchedAlert;
+use crate::engine::outbox::call::{Answer, Failure, OpsgenieCall, Refusal, RequestState, SeenNote};
+use crate::engine::{AlertFacts, AlertId, Status};
+use crate::http::{self, ApiError, BaseUrl, HttpSettings, InvalidSetting, Response, lenient, printable};
+
+#[cfg(test)]
+mod tests;
+
+/// What the client needs to know.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where the API is, such as `https://api.opsgenie.com`.
+    pub base_url: String,
+    /// The key of an API integration; those of the account's settings may not write.
+    pub key: SecretString,
+    /// The name under which everything is written, by which our own changes are known when they come back.
+    pub user: String,
+}
+
+/// The client. Clones share connections.
+#[derive(Clone)]
+pub struct Client {
+    http: http::Client,
+    base: BaseUrl,
+    key: HeaderValue,
+    user: String,
+}
+
+impl Client {
+    /// A client with connections of its own.
+    pub fn new(settings: Settings, http: &HttpSettings) -> Result<Self, InvalidSetting> {
+        Ok(Self {
+            http: http::Client::new(http)?,
+            base: BaseUrl::parse(&settings.base_url)?,
+            key: http::key_header("GenieKey ", &settings.key)?,
+            user: settings.user,
+        })
+    }
+
+    /// Makes a call. Whatever goes wrong is an answer too.
+    pub async fn perform(&self, call: &OpsgenieCall) -> Answer {
+        let answer = match call {
+            OpsgenieCall::ReadAlert(id) => self.read_alert(id).await,
+            OpsgenieCall::ListNotes(id) => self.list_notes(id).await,
+            OpsgenieCall::ReadRequest(id) => self.read_request(id).await,
+            OpsgenieCall::SetStatus(id, Status::Open) => self.act(id, "unacknowledge", json!({})).await,
+            OpsgenieCall::SetStatus(id, Status::Acknowledged) => self.act(id, "acknowledge", json!({})).await,
+            OpsgenieCall::SetStatus(id, Status::Resolved) => self.act(id, "close", json!({})).await,
+            OpsgenieCall::AddNote(id, text) => self.act(id, "notes", json!({"note": text})).await,
+        };
+        answer.unwrap_or_else(Answer::Failed)
+    }
+
+    /// A cheap authenticated read: whether Opsgenie lets us in.
+    pub async fn probe(&self) -> Result<(), String> {
+        let response = self.send(self.request(Method::GET, &["v2", "alerts", "count"])).await;
+        response.and_then(|response| response.read::<Value>()).map(drop).map_err(|failure| match failure {
+            Failure::TryAgain { reason, .. }
+            | Failure::Unclear(reason)
+            | Failure::Unauthorized(reason)
+            | Failure::Refused { reason, .. } => reason,
+        })
+    }
+
+    /// How many calls are left before the rate limit, by the last response that told.
+    pub fn rate_left(&self) -> Option<u32> {
+        self.http.rate_left()
+    }
+
+    async fn read_alert(&self, id: &AlertId) -> Result<Answer, Failure> {
+        let response = self.send(self.alert(Method::GET, id, &[])).await?;
+        let data: Value = response.read::<WireEnvelope<Value>>()?.data.ok_or_else(unreadable)?;
+        let facts = WireFacts::deserialize(&data).map_err(|_| unreadable())?;
+        let state = WireState::deserialize(&data).map_err(|_| unreadable())?;
+        let status = match state.status.ok_or_else(unreadable)? {
+            closed if closed.eq_ignore_ascii_case("closed") => Status::Resolved,
+            _ if state.acknowledged == Some(true) => Status::Acknowledged,
+            _ => Status::Open,
+        };
+        Ok(Answer::Alert(FetchedAlert { facts: AlertFacts::from(facts), status, at: moment(&state.updated_at) }))
+    }
+
+    async fn list_notes(&self, id: &AlertId) -> Result<Answer, Failure> {
+        let mut notes = Vec::new();
+        let mut offset: Option<String> = None;
+        for _ in 0..NOTE_PAGES {
+            let mut request = self.alert(Method::GET, id, &["notes"]).query(&[("limit", "100"), ("direction", "next")]);
+            if let Some(offset) = &offset {
+                request = request.query(&[("offset", offset)]);
+            }
+            let page: WireEnvelope<Vec<WireNote>> = self.send(request).await?.read()?;
+            let data = page.data.ok_or_else(unreadable)?;
+            if data.is_empty() {
+                break;
+            }
+            notes.extend(data.into_iter().filter_map(|note| Some(SeenNote { id: None, text: note.note? })));
+            // The vendor's link is not followed, since the key would follow it too: only its offset is taken.
+            let next = page.paging.and_then(|paging| paging.next);
+            let next = next.and_then(|link| self.base.parameter(&link, "offset"));
+            if next.is_none() || next == offset {
+                break;
+            }
+            offset = next;
+        }
+        Ok(Answer::Notes(notes))
+    }
+
+    async fn read_request(&self, id: &str) -> Result<Answer, Failure> {
+        let response = self.send(self.request(Method::GET, &["v2", "alerts", "requests", id])).await?;
+        if response.0.status == 404 {
+            return Ok(Answer::Request(RequestState::NotYet));
+        }
+        let request: WireRequest = response.read::<WireEnvelope<_>>()?.data.ok_or_else(unreadable)?;
+        let state = if request.is_success.or(request.success).ok_or_else(unreadable)? {
+            RequestState::Done { at: moment(&request.processed_at) }
+        } else {
+            let said = filled(request.status).unwrap_or_else(|| "no reason given".to_owned());
+            RequestState::Failed(printable(&said, REASON_LIMIT))
+        };
+        Ok(Answer::Request(state))
+    }
+
+    /// Asks for something to be done to an alert, which Opsgenie does later.
+    async fn act(&self, id: &AlertId, action: &str, mut body: Value) -> Result<Answer, Failure> {
+        body["user"] = self.user.as_str().into();
+        body["source"] = self.user.as_str().into();
+        let response = self.send(self.alert(Method::POST, id, &[action]).json(&body)).await?;
+        let request_id = filled(response.read::<WireEnvelope<Value>>()?.request_id).ok_or_else(unreadable)?;
+        Ok(Answer::Accepted { request_id })
+    }
+
+    fn alert(&self, method: Method, id: &AlertId, below: &[&str]) -> RequestBuilder {
+        let path = [&["v2", "alerts", id.as_str()], below].concat();
+        self.request(method, &path).query(&[("identifierType", "id")])
+    }
+
+    fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
+        self.http.request(method, self.base.at(path)).header(AUTHORIZATION, self.key.clone())
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Answered, Failure> {
+        self.http.send(request).await.map(Answered).map_err(|error| match error {
+            ApiError::NotSent(_) => Failure::TryAgain { reason: error.to_string(), hold: None },
+            ApiError::Unclear(_) => Failure::Unclear(error.to_string()),
+        })
+    }
+}
+
+/// A response of any status.
+struct Answered(Response);
+
+impl Answered {
+    fn read<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        match self.0.status {
+            200..=299 => serde_json::from_slice(&self.0.body).map_err(|_| unreadable()),
+            _ => Err(self.failure()),
+        }
+    }
+
+    /// What a response says that is no success.
+    fn failure(&self) -> Failure {
+        let Response { status, body, rate_limit, .. } = &self.0;
+        let text = serde_json::from_slice::<WireError>(body).unwrap_or_default().text();
+        let reason = printable(format!("{status} {text}").trim_end(), REASON_LIMIT);
+        let meaning = match status {
+            401 => return Failure::Unauthorized(reason),
+            422 if text.to_lowercase().contains("key format is not valid") => return Failure::Unauthorized(reason),
+            408 => return Failure::TryAgain { reason, hold: None },
+            429 => return Failure::TryAgain { reason, hold: rate_limit.and_then(|limit| limit.wait) },
+            500.. => return Failure::Unclear(reason),
+            404 => Refusal::NotFound,
+            400 | 422 => Refusal::Invalid,
+            _ => Refusal::Other,
+        };
+        Failure::Refused { meaning, reason }
+    }
+}
+
+fn unreadable() -> Failure {
+    Failure::Unclear("the answer cannot be read".to_owned())
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", bound = "T: DeserializeOwned")]
+struct WireEnvelope<T> {
+    #[serde(default, deserialize_with = "lenient")]
+    data: Option<T>,
+    #[serde(default, deserialize_with = "lenient")]
+    request_id: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    paging: Option<WirePaging>,
+}
+
+#[derive(Deserialize)]
+struct WirePaging {
+    #[serde(default, deserialize_with = "lenient")]
+    next: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireState {
+    #[serde(default, deserialize_with = "lenient")]
+    status: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    acknowledged: Option<bool>,
+    #[serde(default)]
+    updated_at: Value,
+}
+
+#[derive(Deserialize)]
+struct WireNote {
+    #[serde(default, deserialize_with = "lenient")]
+    note: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireRequest {
+    #[serde(default, deserialize_with = "lenient")]
+    success: Option<bool>,
+    #[serde(default, deserialize_with = "lenient")]
+    is_success: Option<bool>,
+    #[serde(default, deserialize_with = "lenient")]
+    status: Option<String>,
+    #[serde(default)]
+    processed_at: Value,
+}
+
+/// What an error says. Its `errors` are a map, or a list of objects with a title.
+#[derive(Default, Deserialize)]
+struct WireError {
+    #[serde(default, deserialize_with = "lenient")]
+    message: Option<String>,
+    #[serde(default)]
+    errors: Value,
+}
+
+impl WireError {
+    fn text(&self) -> String {
+        let first = match &self.errors {
+            Value::Object(errors) => errors.values().find_map(Value::as_str),
+            Value::Array(errors) => {
+                errors.iter().find_map(|error| error.as_str().or_else(|| error.get("title")?.as_str()))
+            }
+            _ => None,
+        };
+        [self.message.as_deref(), first].into_iter().flatten().collect::<Vec<_>>().join(": ")
+    }
+}
+
+const REASON_LIMIT: usize = 300;
+/// 3,000 notes of one alert; the newest come first.
+const NOTE_PAGES: usize = 30;

@@ -1,1 +1,364 @@
-//! Opsgenie's alert API.
+//! PagerDuty's REST API v2, as far as it is needed.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, AUTHORIZATION, FROM, HeaderValue};
+use reqwest::{Method, RequestBuilder};
+use secrecy::SecretString;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::wire::{
+    WireError, WireIncident, WireIncidentEnvelope, WireIncidents, WireNoteEnvelope, WireNotes, WirePriorities,
+    WireUsers,
+};
+use crate::engine::outbox::call::{Answer, Failure, PagerDutyCall, Refusal, SeenNote};
+use crate::engine::outbox::{NewIncident, Urgency};
+use crate::engine::{IncidentId, Priority, Status};
+use crate::http::{self, ApiError, BaseUrl, HttpSettings, InvalidSetting, Response, printable};
+
+#[cfg(test)]
+mod tests;
+
+/// What the client needs to know.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where the API is, such as `https://api.pagerduty.com`.
+    pub base_url: String,
+    /// The REST API key.
+    pub key: SecretString,
+    /// The e-mail address of the automation user, in whose name everything is written.
+    pub email: String,
+    /// The service whose incidents are kept in step.
+    pub service_id: String,
+}
+
+/// A question about the account that was not answered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct LookupError(pub String);
+
+/// The client. Clones share connections and what is known of the account.
+#[derive(Clone)]
+pub struct Client {
+    http: http::Client,
+    base: BaseUrl,
+    key: HeaderValue,
+    from: HeaderValue,
+    email: String,
+    service_id: String,
+    priorities: Arc<Mutex<Option<Priorities>>>,
+}
+
+/// The account's priorities: their ids by their names in lower case.
+struct Priorities {
+    ids: HashMap<String, String>,
+    until: Instant,
+}
+
+impl Client {
+    /// A client with connections of its own.
+    pub fn new(settings: Settings, http: &HttpSettings) -> Result<Self, InvalidSetting> {
+        let email = settings.email.trim().to_owned();
+        if email.is_empty() {
+            return Err(InvalidSetting::Email);
+        }
+        Ok(Self {
+            http: http::Client::new(http)?,
+            base: BaseUrl::parse(&settings.base_url)?,
+            key: http::key_header("Token token=", &settings.key)?,
+            from: HeaderValue::from_str(&email).map_err(|_| InvalidSetting::Email)?,
+            email,
+            service_id: settings.service_id,
+            priorities: Arc::new(Mutex::new(None)),
+        })
+    }
+
+    /// Makes a call. Whatever goes wrong is an answer too.
+    pub async fn perform(&self, call: &PagerDutyCall) -> Answer {
+        let answer = match call {
+            PagerDutyCall::FindIncident(key) => self.find_incident(key).await,
+            PagerDutyCall::ReadIncident(id) => self.incident(self.get(&["incidents", id.as_str()])).await,
+            PagerDutyCall::ListNotes(id) => self.list_notes(id).await,
+            PagerDutyCall::Create(key, incident) => self.create(key, incident).await,
+            PagerDutyCall::SetStatus(id, status) => self.set_status(id, *status).await,
+            PagerDutyCall::SetPriority(id, priority, urgency) => self.set_priority(id, *priority, *urgency).await,
+            PagerDutyCall::AddNote(id, text) => self.add_note(id, text).await,
+        };
+        answer.unwrap_or_else(Answer::Failed)
+    }
+
+    /// PagerDuty's id of the automation user, if the account has a user of that e-mail address.
+    pub async fn user_id(&self) -> Result<Option<String>, LookupError> {
+        for page in 0..USER_PAGES {
+            let request = self.get(&["users"]).query(&[
+                ("query", self.email.as_str()),
+                ("limit", &PAGE_SIZE.to_string()),
+                ("offset", &(page * PAGE_SIZE).to_string()),
+            ]);
+            let page: WireUsers = self.fetch(request).await.map_err(|failure| LookupError(reason_of(failure)))?;
+            let users = page.users.ok_or_else(|| LookupError(UNREADABLE.to_owned()))?;
+            let same = |email: &str| email.trim().to_lowercase() == self.email.to_lowercase();
+            let ours = users.into_iter().find(|user| user.email.as_deref().is_some_and(same));
+            if let Some(id) = ours.and_then(|user| user.id) {
+                return Ok(Some(id));
+            }
+            if page.more != Some(true) {
+                break;
+            }
+        }
+        Ok(None)
+    }
+
+    /// A cheap authenticated read: whether PagerDuty lets us in.
+    pub async fn probe(&self) -> Result<(), String> {
+        self.fetch::<Value>(self.get(&["abilities"])).await.map(drop).map_err(reason_of)
+    }
+
+    /// How many calls are left before the rate limit, by the last response that told.
+    pub fn rate_left(&self) -> Option<u32> {
+        self.http.rate_left()
+    }
+
+    async fn find_incident(&self, key: &str) -> Result<Answer, Failure> {
+        let mut newest = None;
+        for page in 0..INCIDENT_PAGES {
+            let request = self.get(&["incidents"]).query(&[
+                ("incident_key", key),
+                ("service_ids[]", &self.service_id),
+                ("statuses[]", "triggered"),
+                ("statuses[]", "acknowledged"),
+                ("statuses[]", "resolved"),
+                // Without it, only the last month is looked through.
+                ("date_range", "all"),
+                ("sort_by", "created_at:desc"),
+                ("limit", &PAGE_SIZE.to_string()),
+                ("offset", &(page * PAGE_SIZE).to_string()),
+            ]);
+            let page: WireIncidents = self.fetch(request).await?;
+            for incident in page.incidents.ok_or_else(unreadable)? {
+                if !incident.is_under(key, &self.service_id) {
+                    continue;
+                }
+                let created_at = incident.created_at();
+                let state = incident.state().ok_or_else(unreadable)?;
+                if state.status != Status::Resolved {
+                    return Ok(Answer::Found(Some(state)));
+                }
+                if newest.as_ref().is_none_or(|(at, _)| created_at > *at) {
+                    newest = Some((created_at, state));
+                }
+            }
+            if page.more != Some(true) {
+                return Ok(Answer::Found(newest.map(|(_, state)| state)));
+            }
+        }
+        let state = newest.map(|(_, state)| state);
+        state.map(|state| Answer::Found(Some(state))).ok_or_else(|| Failure::Unclear("too many incidents".to_owned()))
+    }
+
+    async fn list_notes(&self, id: &IncidentId) -> Result<Answer, Failure> {
+        let list: WireNotes = self.fetch(self.get(&["incidents", id.as_str(), "notes"])).await?;
+        let notes = list.notes.ok_or_else(unreadable)?;
+        let notes = notes.into_iter().filter_map(|note| Some(SeenNote { id: note.id, text: note.content? }));
+        Ok(Answer::Notes(notes.collect()))
+    }
+
+    async fn create(&self, key: &str, incident: &NewIncident) -> Result<Answer, Failure> {
+        let mut body = json!({
+            "type": "incident",
+            "title": incident.title,
+            "service": {"id": self.service_id, "type": "service_reference"},
+            "incident_key": key,
+        });
+        if !incident.bare {
+            if !incident.details.is_empty() {
+                body["body"] = json!({"type": "incident_body", "details": incident.details});
+            }
+            if let Some(urgency) = incident.urgency {
+                body["urgency"] = urgency_name(urgency).into();
+            }
+            // A page does not wait for its priority: what cannot be looked up is left out.
+            let id = match incident.priority {
+                Some(priority) => self.priority_id(priority).await.unwrap_or(None),
+                None => None,
+            };
+            if let Some(id) = id {
+                body["priority"] = priority_reference(&id);
+            }
+        }
+        self.incident(self.write(Method::POST, &["incidents"], &json!({"incident": body}))).await
+    }
+
+    async fn set_status(&self, id: &IncidentId, status: Status) -> Result<Answer, Failure> {
+        let change = match status {
+            Status::Acknowledged => json!({"type": "incident_reference", "status": "acknowledged"}),
+            Status::Resolved => json!({"type": "incident_reference", "status": "resolved"}),
+            // There is no un-acknowledging as such; escalating does it. Incidents do not tell the level they are at.
+            Status::Open => json!({"type": "incident", "escalation_level": 1}),
+        };
+        self.change(id, change).await
+    }
+
+    async fn set_priority(
+        &self,
+        id: &IncidentId,
+        priority: Priority,
+        urgency: Option<Urgency>,
+    ) -> Result<Answer, Failure> {
+        let mut change = json!({"type": "incident_reference"});
+        if let Some(urgency) = urgency {
+            change["urgency"] = urgency_name(urgency).into();
+        }
+        match self.priority_id(priority).await.map_err(of_look_up)? {
+            Some(id) => change["priority"] = priority_reference(&id),
+            None if urgency.is_none() => return Ok(Answer::Unsupported),
+            None => {}
+        }
+        match self.change(id, change).await {
+            Err(Failure::Refused { .. }) => Ok(Answer::Unsupported),
+            answer => answer,
+        }
+    }
+
+    async fn add_note(&self, id: &IncidentId, text: &str) -> Result<Answer, Failure> {
+        let body = json!({"note": {"content": text}});
+        let request = self.write(Method::POST, &["incidents", id.as_str(), "notes"], &body);
+        let note = self.fetch::<WireNoteEnvelope>(request).await?.note.ok_or_else(unreadable)?;
+        Ok(Answer::Note { id: note.id, author: note.user.and_then(|user| user.id) })
+    }
+
+    async fn change(&self, id: &IncidentId, change: Value) -> Result<Answer, Failure> {
+        self.incident(self.write(Method::PUT, &["incidents", id.as_str()], &json!({"incident": change}))).await
+    }
+
+    /// Makes a call that is answered with the incident.
+    async fn incident(&self, request: RequestBuilder) -> Result<Answer, Failure> {
+        let answer: WireIncidentEnvelope = self.fetch(request).await?;
+        answer.incident.and_then(WireIncident::state).map(Answer::Incident).ok_or_else(unreadable)
+    }
+
+    /// The id of the account's priority of that name. Accounts without priorities refuse the question.
+    async fn priority_id(&self, priority: Priority) -> Result<Option<String>, Failure> {
+        let name = priority.name().to_lowercase();
+        let now = Instant::now();
+        if let Some(known) = &*self.priorities.lock().unwrap_or_else(PoisonError::into_inner)
+            && now < known.until
+        {
+            return Ok(known.ids.get(&name).cloned());
+        }
+        let request = self.get(&["priorities"]).query(&[("limit", PAGE_SIZE)]);
+        let ids = match self.fetch::<WirePriorities>(request).await {
+            Ok(list) => list.priorities.ok_or_else(unreadable)?.into_iter().filter_map(|p| p.entry()).collect(),
+            Err(Failure::Refused { .. }) => HashMap::new(),
+            Err(failure) => return Err(failure),
+        };
+        let id = ids.get(&name).cloned();
+        let known = Priorities { ids, until: now + PRIORITIES_KEPT };
+        *self.priorities.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
+        Ok(id)
+    }
+
+    fn get(&self, path: &[&str]) -> RequestBuilder {
+        self.request(Method::GET, path)
+    }
+
+    fn write(&self, method: Method, path: &[&str], body: &Value) -> RequestBuilder {
+        self.request(method, path).header(FROM, self.from.clone()).json(body)
+    }
+
+    fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
+        let request = self.http.request(method, self.base.at(path));
+        request.header(AUTHORIZATION, self.key.clone()).header(ACCEPT, "application/vnd.pagerduty+json;version=2")
+    }
+
+    async fn fetch<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Failure> {
+        let response = self.http.send(request).await.map_err(not_answered)?;
+        match response.status {
+            200..=299 => serde_json::from_slice(&response.body).map_err(|_| unreadable()),
+            _ => Err(failure(&response)),
+        }
+    }
+}
+
+fn urgency_name(urgency: Urgency) -> &'static str {
+    match urgency {
+        Urgency::High => "high",
+        Urgency::Low => "low",
+    }
+}
+
+fn priority_reference(id: &str) -> Value {
+    json!({"id": id, "type": "priority_reference"})
+}
+
+fn not_answered(error: ApiError) -> Failure {
+    match error {
+        ApiError::NotSent(_) => Failure::TryAgain { reason: error.to_string(), hold: None },
+        ApiError::Unclear(_) => Failure::Unclear(error.to_string()),
+    }
+}
+
+fn unreadable() -> Failure {
+    Failure::Unclear(UNREADABLE.to_owned())
+}
+
+/// What a response says that is no success.
+fn failure(response: &Response) -> Failure {
+    let error = WireError::read(&response.body);
+    let text = error.text();
+    let code = error.code.map_or_else(String::new, |code| format!(" {code}"));
+    let reason = printable(format!("{}{code} {text}", response.status).trim_end(), REASON_LIMIT);
+    let text = text.to_lowercase();
+    let bad_author = match error.code {
+        Some(1008) => true,
+        // The same code also stands for a request that took too long.
+        Some(2016) => text.contains("from") && text.contains("header"),
+        _ => false,
+    };
+    let meaning = match (response.status, error.code) {
+        (401, _) => return Failure::Unauthorized(reason),
+        (400, _) if bad_author => return Failure::Unauthorized(reason),
+        (408, _) => return Failure::TryAgain { reason, hold: None },
+        (429, _) => return Failure::TryAgain { reason, hold: response.rate_limit.and_then(|limit| limit.wait) },
+        (500.., _) => return Failure::Unclear(reason),
+        (..400, _) => Refusal::Other,
+        (400, Some(2002)) if text.contains("matching dedup key already exists") => Refusal::DuplicateKey,
+        (_, Some(1001)) => Refusal::AlreadyResolved,
+        (_, Some(1002)) => Refusal::AlreadyAcknowledged,
+        _ if text.contains("already resolved") => Refusal::AlreadyResolved,
+        _ if text.contains("already acknowledged") => Refusal::AlreadyAcknowledged,
+        (404, _) => Refusal::NotFound,
+        (400, _) => Refusal::Invalid,
+        _ => Refusal::Other,
+    };
+    Failure::Refused { meaning, reason }
+}
+
+/// A failed look-up ahead of a write: nothing was written, and a look-up pauses nobody.
+fn of_look_up(failure: Failure) -> Failure {
+    match failure {
+        Failure::Unauthorized(reason) | Failure::Unclear(reason) => Failure::TryAgain { reason, hold: None },
+        Failure::TryAgain { .. } | Failure::Refused { .. } => failure,
+    }
+}
+
+fn reason_of(failure: Failure) -> String {
+    match failure {
+        Failure::TryAgain { reason, .. }
+        | Failure::Unclear(reason)
+        | Failure::Unauthorized(reason)
+        | Failure::Refused { reason, .. } => reason,
+    }
+}
+
+const UNREADABLE: &str = "the answer cannot be read";
+const REASON_LIMIT: usize = 300;
+const PAGE_SIZE: u32 = 100;
+/// PagerDuty lists no more than 10,000 of anything.
+const USER_PAGES: u32 = 100;
+const INCIDENT_PAGES: u32 = 10;
+const PRIORITIES_KEPT: Duration = Duration::from_secs(600);

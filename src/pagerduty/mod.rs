@@ -3,6 +3,8 @@
 pub mod client;
 pub mod signature;
 pub mod webhook;
+mod wire;
 
-pub use signature::{SignatureError, verify};
+pub use client::{Client, LookupError, Settings};
+pub use signature::{SIGNATURE_HEADER, SignatureError, verify};
 pub use webhook::{Inbound, Unreadable, parse};

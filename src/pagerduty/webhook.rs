@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::wire::{moment, status};
 use crate::engine::{
     Actor, Event, EventBody, IncidentChange, IncidentEvent, IncidentId, IncidentNote, Status, Timestamp,
 };
@@ -14,6 +15,7 @@ mod tests;
 
 /// What an authentic webhook carried.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "made once a webhook, and taken apart at once")]
 pub enum Inbound {
     /// Something happened to an incident.
     Event(Event),
@@ -180,12 +182,7 @@ impl WireData {
     /// The status that the incident itself carries, whatever the event is called; else the one that the event implies.
     fn status(&self, change: &IncidentChange) -> Option<Status> {
         match (&self.status, change) {
-            (Some(status), _) if self.is_incident() => match status.as_str() {
-                "triggered" => Some(Status::Open),
-                "acknowledged" => Some(Status::Acknowledged),
-                "resolved" => Some(Status::Resolved),
-                _ => None,
-            },
+            (Some(name), _) if self.is_incident() => status(name),
             (_, IncidentChange::Triggered | IncidentChange::Unacknowledged | IncidentChange::Reopened) => {
                 Some(Status::Open)
             }
@@ -251,10 +248,6 @@ fn bounded(id: &str) -> Option<String> {
         1..=ID_LIMIT => Some(printable(id, ID_LIMIT)),
         _ => Some(Sha256::digest(id).iter().map(|byte| format!("{byte:02x}")).collect()),
     }
-}
-
-fn moment(text: &str) -> Option<Timestamp> {
-    Some(Timestamp::from_millis(text.trim().parse::<jiff::Timestamp>().ok()?.as_millisecond()))
 }
 
 const NAME_LIMIT: usize = 200;

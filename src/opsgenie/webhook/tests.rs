@@ -251,11 +251,9 @@ fn a_repeat_is_told_by_what_it_says_and_not_by_who_posts_it() {
     assert_eq!(first.len(), 1);
     assert_eq!(first[0].len(), 3 + 64);
     assert!(first[0].starts_with("og:"));
-    let reordered = format!(
-        r#"{{"source":{{"type":"web","name":""}},"alert":{{"note":"n","updatedAt":1763600060001000110,"alertId":"a-1"}},
-        "integrationName":"x","integrationId":"11111111-0000-4000-8000-000000000000","action":"AddNote"}}"#
-    );
-    assert_eq!(dedupe(&reordered), first);
+    let reordered = r#"{"source":{"type":"web","name":""},"alert":{"note":"n","updatedAt":1763600060001000110,"alertId":"a-1"},
+        "integrationName":"x","integrationId":"11111111-0000-4000-8000-000000000000","action":"AddNote"}"#;
+    assert_eq!(dedupe(reordered), first);
     assert_eq!(dedupe(&body(r#""headers":{"a":"b"},"integrationType":"Webhook","#, "n")), first);
     assert_ne!(dedupe(&body("", "other")), first);
     assert_ne!(dedupe(&body(r#""note":"beside","#, "n")), first);

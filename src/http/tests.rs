@@ -1,0 +1,155 @@
+use std::io::Write as _;
+use std::net::TcpListener;
+
+use serde_json::json;
+
+use super::stub::{Reply, Stub};
+use super::*;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+    pairs.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_str(value).unwrap())).collect()
+}
+
+async fn send(settings: &HttpSettings, url: &str) -> Result<Response, ApiError> {
+    let client = Client::new(settings).unwrap();
+    client.send(client.request(Method::POST, Url::parse(url).unwrap()).body("a body")).await
+}
+
+fn small() -> HttpSettings {
+    HttpSettings { body_limit: 64, ..HttpSettings::default() }
+}
+
+#[test]
+fn the_rate_limit_is_read_from_either_vendors_headers() {
+    let limit = |wait: u64, left: Option<u32>| Some(RateLimit { wait: Some(Duration::from_secs(wait)), left });
+    let date = ("date", "Sun, 06 Nov 1994 08:49:00 GMT");
+    let table = [
+        (headers(&[]), None),
+        (headers(&[("retry-after", "30")]), limit(30, None)),
+        (headers(&[("retry-after", "0")]), limit(1, None)),
+        (headers(&[("retry-after", "86400")]), limit(600, None)),
+        (headers(&[("retry-after", "99999999999999999999")]), None),
+        (headers(&[("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT"), date]), limit(37, None)),
+        (headers(&[("retry-after", "Sun, 06 Nov 1994 08:00:00 GMT"), date]), limit(1, None)),
+        (headers(&[("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT")]), None),
+        (headers(&[("retry-after", "soon"), ("ratelimit-reset", "12")]), limit(12, None)),
+        (headers(&[("ratelimit-reset", "12"), ("ratelimit-remaining", "7")]), limit(12, Some(7))),
+        (headers(&[("ratelimit-reset", "-1"), ("x-ratelimit-period-in-sec", "60")]), limit(60, None)),
+        (headers(&[("retry-after", "3"), ("ratelimit-reset", "12")]), limit(3, None)),
+        (headers(&[("ratelimit-remaining", "5")]), Some(RateLimit { wait: None, left: Some(5) })),
+        (headers(&[("ratelimit-remaining", "99999999999")]), Some(RateLimit { wait: None, left: Some(u32::MAX) })),
+        (headers(&[("retry-after", "\u{e9}")]), None),
+    ];
+    for (headers, expected) in table {
+        assert_eq!(RateLimit::from_headers(&headers), expected, "{headers:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_response_is_read_in_full() {
+    let headers = [("ratelimit-remaining", "41"), ("ratelimit-reset", "9")];
+    let stub = Stub::start(vec![Reply::with_headers(404, &headers, &json!({"a": 1}))]);
+    let client = Client::new(&HttpSettings::default()).unwrap();
+    assert_eq!(client.rate_left(), None);
+    let request = client.request(Method::GET, BaseUrl::parse(&stub.url).unwrap().at(&["a b", "c/d"]));
+    let response = client.send(request).await.unwrap();
+    assert_eq!((response.status, response.body.as_slice()), (404, br#"{"a":1}"#.as_slice()));
+    assert_eq!(response.headers["ratelimit-reset"], "9");
+    assert_eq!(response.rate_limit, Some(RateLimit { wait: Some(Duration::from_secs(9)), left: Some(41) }));
+    assert_eq!(client.clone().rate_left(), Some(41));
+    let seen = stub.seen();
+    assert_eq!(seen[0].line, "GET /a%20b/c%2Fd");
+    assert_eq!(seen[0].header("user-agent"), Some(concat!("crosspage/", env!("CARGO_PKG_VERSION"))));
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let stub = Stub::start(vec![Reply::with_headers(307, &[("location", "/elsewhere")], &json!(null))]);
+    assert_eq!(send(&small(), &stub.url).await.unwrap().status, 307);
+    assert_eq!(stub.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn what_never_left_is_known_not_to_have_arrived() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let no_tls = TcpListener::bind("127.0.0.1:0").unwrap();
+    let plain = no_tls.local_addr().unwrap();
+    std::thread::spawn(move || no_tls.accept().unwrap().0.write_all(b"no TLS here").unwrap());
+    let urls = [
+        format!("http://{closed}/?q=s3cret"),
+        "http://nowhere.invalid/?q=s3cret".to_owned(),
+        format!("https://{plain}/?q=s3cret"),
+    ];
+    for url in urls {
+        let outcome = send(&HttpSettings::default(), &url).await;
+        let Err(error @ ApiError::NotSent(_)) = outcome else { panic!("{url}: {outcome:?}") };
+        assert!(!error.to_string().contains("s3cret"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn what_may_have_arrived_is_unclear() {
+    let replies = [
+        (Reply::Hang, Duration::from_millis(300)),
+        (Reply::Bytes(Vec::new()), PATIENCE),
+        (Reply::Bytes(b"s3cret nonsense\r\n\r\n".to_vec()), PATIENCE),
+        (Reply::Bytes(b"HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\ns3cret".to_vec()), PATIENCE),
+        (Reply::Bytes(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n".to_vec()), PATIENCE),
+        (Reply::json(200, &json!("s3cret".repeat(50))), PATIENCE),
+    ];
+    for (reply, timeout) in replies {
+        let stub = Stub::start(vec![reply]);
+        let outcome = send(&HttpSettings { timeout, ..small() }, &format!("{}/?q=s3cret", stub.url)).await;
+        let Err(error @ ApiError::Unclear(_)) = outcome else { panic!("{outcome:?}") };
+        assert!(!error.to_string().contains("s3cret"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_header_that_cannot_be_is_an_error_and_no_panic() {
+    let client = Client::new(&small()).unwrap();
+    let request = client.request(Method::GET, Url::parse("http://127.0.0.1:1/").unwrap()).header("x", "a\nb");
+    assert!(matches!(client.send(request).await, Err(ApiError::NotSent(_))));
+    assert_eq!(key_header("K ", &SecretString::from("a\nb")), Err(InvalidSetting::Key));
+    assert_eq!(key_header("K ", &SecretString::from(" ")), Err(InvalidSetting::Key));
+    let header = key_header("K ", &SecretString::from("s3cret\n")).unwrap();
+    assert_eq!(header.as_bytes(), b"K s3cret");
+    assert_eq!(format!("{header:?}"), "Sensitive");
+}
+
+#[test]
+fn a_path_stays_below_its_base() {
+    let at = |base: &str, segments: &[&str]| BaseUrl::parse(base).unwrap().at(segments).to_string();
+    assert_eq!(at("https://api.example.com", &["v2", "alerts"]), "https://api.example.com/v2/alerts");
+    assert_eq!(at("https://api.example.com/", &["v2"]), "https://api.example.com/v2");
+    assert_eq!(at(" https://a.example.com/base/?q=1#f ", &["v2"]), "https://a.example.com/base/v2");
+    assert_eq!(
+        at("https://a.example.com/base", &["a/b?c#d%e", "..", "f"]),
+        "https://a.example.com/base/a%2Fb%3Fc%23d%25e/f"
+    );
+    for bad in ["", "api.example.com", "ftp://api.example.com", "data:text/plain,x", "/v2"] {
+        assert!(matches!(BaseUrl::parse(bad), Err(InvalidSetting::BaseUrl)), "{bad}");
+    }
+}
+
+#[test]
+fn a_parameter_is_taken_from_a_link() {
+    let base = BaseUrl::parse("https://api.example.com").unwrap();
+    let table = [
+        ("https://elsewhere.example.com/v2?a=1&offset=x%3Dy%26z", Some("x=y&z")),
+        ("/v2/notes?offset=5", Some("5")),
+        ("/v2/notes?limit=5", None),
+        ("https://[", None),
+    ];
+    for (link, expected) in table {
+        assert_eq!(base.parameter(link, "offset").as_deref(), expected, "{link}");
+    }
+}
+
+#[test]
+fn a_text_from_outside_is_cut_and_cleaned() {
+    assert_eq!(printable("a\u{1b}[31m\nb", 300), "a [31m b");
+    assert_eq!(printable("äöü", 2), "äö");
+}
