@@ -112,7 +112,9 @@ impl Committer {
             self.shared.fail(error.clone());
         }
         self.publish();
-        for (answer, _load) in answers {
+        for (answer, load) in answers {
+            // First the place in the queue, so that whoever is answered finds it free.
+            drop(load);
             answer(outcome.clone());
         }
         outcome

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::{AlertId, Decision, Entry, Event, Link, Policy, Reason, System, Timestamp, decide};
 
-/// A function that decides on events; [`decide`] is the real one.
+/// A function that decides on events; [`decide()`] is the real one.
 pub type Decide = fn(Option<&Link>, &Event, &Policy) -> Decision;
 
 /// How a store is to work.

@@ -11,9 +11,6 @@ mod schedule;
 mod table;
 mod waiting;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 

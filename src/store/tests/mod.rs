@@ -1,0 +1,9 @@
+//! The store's tests: one suite over both engines, and what holds for one of them or for the threads only.
+
+mod bench;
+mod claims;
+mod damage;
+mod engines;
+mod events;
+mod threads;
+mod waiting;
