@@ -252,9 +252,11 @@ impl Link {
         self.marks
     }
 
-    /// How many notes of exactly this text we know to be in `system`, not counting the one of `except`.
+    /// How many notes of exactly this text we know to be in `system`, not counting the one of `except`, nor those whose
+    /// vendor's id is known: they are told apart by it, and may have been deleted.
     pub fn done_notes(&self, system: System, hash: &TextHash, except: u64) -> usize {
-        self.written.iter().filter(|n| n.system == system && n.done && n.mark != except && n.hash == *hash).count()
+        let counts = |n: &&WrittenNote| n.system == system && n.done && n.mark != except && n.id.is_none();
+        self.written.iter().filter(counts).filter(|n| n.hash == *hash).count()
     }
 
     /// The note that the command of that mark writes.
