@@ -127,6 +127,14 @@ impl Side {
         if from == Some(status) { Observed::Same } else { Observed::Changed { from } }
     }
 
+    /// Forgets the commanded state once the side is heard to have changed to it: what a person does next counts, even if our
+    /// command is answered only after that.
+    pub fn arrived(&mut self, status: Status, observed: Observed) {
+        if matches!(observed, Observed::Changed { .. }) {
+            self.commanded = self.commanded.filter(|c| c.status != status);
+        }
+    }
+
     /// Forgets the commanded state if it is the one of that mark.
     pub fn clear_commanded(&mut self, mark: u64) {
         self.commanded = self.commanded.filter(|c| c.mark != mark);
@@ -243,6 +251,19 @@ impl Link {
         match system {
             System::Opsgenie => &mut self.opsgenie,
             System::PagerDuty => &mut self.pagerduty,
+        }
+    }
+
+    /// Takes in a state of the alert. Nothing reopens a closed one, so a close is never too old, whenever Opsgenie says that
+    /// it has processed a change of ours, and whatever comes after it is.
+    pub fn observe_alert(&mut self, status: Status, at: Option<Timestamp>) -> Observed {
+        match (self.opsgenie.known.map(|k| k.status), status) {
+            (Some(Status::Resolved), Status::Open | Status::Acknowledged) => Observed::Stale,
+            (_, Status::Resolved) => {
+                let at = at.max(self.opsgenie.known.and_then(|k| k.at));
+                self.opsgenie.observe(status, at)
+            }
+            (_, Status::Open | Status::Acknowledged) => self.opsgenie.observe(status, at),
         }
     }
 
