@@ -127,6 +127,14 @@ impl Side {
         if from == Some(status) { Observed::Same } else { Observed::Changed { from } }
     }
 
+    /// Forgets the commanded state once the side is heard to have changed to it: what a person does next counts, even if our
+    /// command is answered only after that.
+    pub fn arrived(&mut self, status: Status, observed: Observed) {
+        if matches!(observed, Observed::Changed { .. }) {
+            self.commanded = self.commanded.filter(|c| c.status != status);
+        }
+    }
+
     /// Forgets the commanded state if it is the one of that mark.
     pub fn clear_commanded(&mut self, mark: u64) {
         self.commanded = self.commanded.filter(|c| c.mark != mark);
@@ -246,15 +254,30 @@ impl Link {
         }
     }
 
+    /// Takes in a state of the alert. Nothing reopens a closed one, so a close is never too old, whenever Opsgenie says that
+    /// it has processed a change of ours, and whatever comes after it is.
+    pub fn observe_alert(&mut self, status: Status, at: Option<Timestamp>) -> Observed {
+        match (self.opsgenie.known.map(|k| k.status), status) {
+            (Some(Status::Resolved), Status::Open | Status::Acknowledged) => Observed::Stale,
+            (_, Status::Resolved) => {
+                let at = at.max(self.opsgenie.known.and_then(|k| k.at));
+                self.opsgenie.observe(status, at)
+            }
+            (_, Status::Open | Status::Acknowledged) => self.opsgenie.observe(status, at),
+        }
+    }
+
     /// A new mark: what ties a command to the place in the link that waits for its end.
     pub fn mark(&mut self) -> u64 {
         self.marks += 1;
         self.marks
     }
 
-    /// How many notes of exactly this text we know to be in `system`, not counting the one of `except`.
+    /// How many notes of exactly this text we know to be in `system`, not counting the one of `except`, nor those whose
+    /// vendor's id is known: they are told apart by it, and may have been deleted.
     pub fn done_notes(&self, system: System, hash: &TextHash, except: u64) -> usize {
-        self.written.iter().filter(|n| n.system == system && n.done && n.mark != except && n.hash == *hash).count()
+        let counts = |n: &&WrittenNote| n.system == system && n.done && n.mark != except && n.id.is_none();
+        self.written.iter().filter(counts).filter(|n| n.hash == *hash).count()
     }
 
     /// The note that the command of that mark writes.

@@ -114,7 +114,8 @@ fn state(mut draft: Draft<'_>, status: Status, words: Option<&str>) -> Decision 
         return draft.done(Reason::Echo(Guard::Actor));
     }
     let commanded = draft.link.opsgenie.commanded.is_some_and(|c| c.status == status);
-    let observed = draft.link.opsgenie.observe(status, draft.event.occurred_at);
+    let observed = draft.link.observe_alert(status, draft.event.occurred_at);
+    draft.link.opsgenie.arrived(status, observed);
     if ours {
         return draft.done(Reason::Echo(Guard::Actor));
     }

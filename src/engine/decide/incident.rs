@@ -93,6 +93,7 @@ fn state(mut draft: Draft<'_>, status: Status, change: &IncidentChange) -> Decis
     }
     let on_its_way = draft.link.pagerduty.commanded.map(|c| c.status);
     let observed = draft.link.pagerduty.observe(status, draft.event.occurred_at);
+    draft.link.pagerduty.arrived(status, observed);
     if status != Status::Resolved && matches!(observed, Observed::Changed { .. }) {
         draft.link.told_superseded = false;
     }

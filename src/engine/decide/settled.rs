@@ -81,13 +81,12 @@ pub(super) fn decide(mut draft: Draft<'_>, settled: &Settled) -> Decision {
     }
 }
 
-/// The side is where we wanted it. A webhook may have told a later state meanwhile, which then stands; and nothing reopens
-/// a closed alert, whenever Opsgenie says that it has processed a request.
+/// The side is where we wanted it. A webhook may have told a later state meanwhile, which then stands.
 fn in_state(link: &mut Link, system: System, status: Status, at: Option<Timestamp>) {
-    let closed = system == System::Opsgenie && link.opsgenie.known.is_some_and(|k| k.status == Status::Resolved);
-    if !closed {
-        link.side_mut(system).observe(status, at);
-    }
+    match system {
+        System::Opsgenie => link.observe_alert(status, at),
+        System::PagerDuty => link.pagerduty.observe(status, at),
+    };
 }
 
 /// The other side is over and was left alone. What is known of it is not changed: the webhook of the resolution is on its

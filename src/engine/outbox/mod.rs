@@ -76,6 +76,14 @@ impl Action {
             Self::FetchNote { .. } => "fetch_note",
         }
     }
+
+    /// Whether it only reads what a decision needs.
+    pub fn is_look_up(&self) -> bool {
+        match self {
+            Self::FetchAlert | Self::FetchIncident | Self::FetchNote { .. } => true,
+            Self::Create(_) | Self::SetStatus { .. } | Self::Note { .. } | Self::UpdatePriority { .. } => false,
+        }
+    }
 }
 
 /// The incident to be created.

@@ -70,9 +70,10 @@ pub fn next(entry: &Entry, link: &Link, now: Timestamp) -> Next {
         return Next::Done(outcome);
     }
     if let Step::Unsure { since } | Step::Sending { sent_at: since } = entry.step {
-        // A clock that was set back must not make us wait for the difference.
-        let conclusive = since.min(now).plus(read_lag(entry.command.to));
-        if since <= now && now < conclusive {
+        let lag = read_lag(entry.command.to);
+        let conclusive = since.plus(lag);
+        // A clock that was set back further than that must not make us wait for the difference.
+        if since.minus(lag) <= now && now < conclusive {
             return Next::Wait(conclusive);
         }
     }
@@ -93,8 +94,10 @@ fn overtaken(entry: &Entry, link: &Link) -> Option<Outcome> {
         }
         (Action::FetchAlert | Action::FetchNote { .. }, _) => None,
         (Action::Note { mark, .. }, system) => {
+            // It may show only after it was looked for in vain and put off.
+            let never_sent = nothing_sent && entry.attempt == 0;
             let note = link.written_note(*mark);
-            if let Some(note) = note.filter(|n| n.echoed && !nothing_sent) {
+            if let Some(note) = note.filter(|n| n.echoed && !never_sent) {
                 return Some(Outcome::Noted { id: note.id.clone(), author: None });
             }
             unreachable(system, link)
@@ -246,15 +249,20 @@ fn on_notes(entry: Entry, link: &Link, others: &[String], notes: &[SeenNote], no
         },
         Action::Note { text, mark } => {
             let hash = TextHash::of(&[text]);
+            let system = entry.command.to;
+            let another = |id: &String| {
+                others.contains(id)
+                    || link.written.iter().any(|w| w.mark != *mark && w.id.as_ref() == Some(id))
+                    || link.heard.iter().any(|h| h.system == system && h.id.as_ref() == Some(id))
+            };
             let equal: Vec<&SeenNote> = notes
                 .iter()
                 .filter(|n| TextHash::of(&[&n.text]) == hash)
-                .filter(|n| n.id.as_ref().is_none_or(|id| !others.contains(id)))
+                .filter(|n| !n.id.as_ref().is_some_and(another))
                 .collect();
-            let accounted = link.done_notes(entry.command.to, &hash, *mark);
+            let accounted = link.done_notes(system, &hash, *mark);
             if equal.len() > accounted {
-                let known = |id: &String| link.written.iter().any(|w| w.mark != *mark && w.id.as_ref() == Some(id));
-                let id = equal.iter().filter_map(|n| n.id.clone()).find(|id| !known(id));
+                let id = equal.iter().find_map(|n| n.id.clone());
                 return Settlement::Done(Outcome::Noted { id, author: None });
             }
             match entry.step.clone() {
@@ -298,11 +306,13 @@ fn on_request(entry: Entry, state: RequestState, now: Timestamp) -> Settlement {
 
 /// Something to be read is not there: believed once the vendor must be able to show it.
 fn absent(entry: Entry, outcome: Outcome, now: Timestamp) -> Settlement {
-    let conclusive = entry.queued_at.plus(read_lag(entry.command.to));
+    // A clock that was set back must not make us wait for the difference.
+    let queued_at = entry.queued_at.min(now);
+    let conclusive = queued_at.plus(read_lag(entry.command.to));
     if now >= conclusive {
         return Settlement::Done(outcome);
     }
-    Settlement::Later { entry: Entry { due_at: conclusive, ..entry }, hold: None }
+    Settlement::Later { entry: Entry { queued_at, due_at: conclusive, ..entry }, hold: None }
 }
 
 /// The vendor took the write, and it had no effect.
@@ -326,6 +336,10 @@ fn failed(entry: Entry, failure: Failure, now: Timestamp) -> Settlement {
         Failure::Unclear(reason) => {
             let step = if wrote { Step::Unsure { since: now } } else { untouched };
             later(Entry { step, ..entry }, reason, None, now)
+        }
+        // A key may lack the right to read what it may write, so what a look-up is told says nothing about commands.
+        Failure::Unauthorized(reason) if entry.command.action.is_look_up() => {
+            later(Entry { step: untouched, ..entry }, reason, None, now)
         }
         Failure::Unauthorized(reason) => {
             let trouble = Some(reason.clone());

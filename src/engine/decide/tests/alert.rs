@@ -110,6 +110,18 @@ fn a_close_that_overtook_the_acknowledgement_stands() {
 }
 
 #[test]
+fn a_close_is_never_stale_and_nothing_follows_it() {
+    let mut pair = Pair::acknowledged();
+    pair.hear(incident_event(IncidentChange::Unacknowledged).at(5));
+    pair.settle("OG open", in_state(Status::Open, 9));
+    pair.expect(close().at(8), Reason::Mirrored, &["PD resolved", "PD note [Opsgenie] jane closed the alert"]);
+    for late in [ack(), unack(), ack().at(20), unack().at(20)] {
+        pair.expect(late, Reason::Stale, &[]);
+    }
+    assert_eq!(pair.link().opsgenie.known.unwrap().at, Some(second(9)));
+}
+
+#[test]
 fn a_note_never_makes_a_state_stale() {
     let mut pair = Pair::open();
     pair.hear(add_note("hello").at(9));
@@ -230,8 +242,6 @@ fn an_alert_closed_before_anything_was_sent_pages_nobody() {
         add_note("hello"),
         alert_event(AlertAction::Snooze),
         alert_event(AlertAction::UpdatePriority).with(priority_of(Some(Priority::P1))),
-        unack(),
-        alert_event(AlertAction::Acknowledge { note: Some("what".into()) }),
         incident_event(IncidentChange::Acknowledged),
     ] {
         pair.expect(late.at(5), Reason::NoIncident, &[]);

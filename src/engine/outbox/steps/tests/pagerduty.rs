@@ -1,0 +1,135 @@
+//! What PagerDuty is told: creations, states and priorities.
+
+use super::*;
+
+#[test]
+fn a_creation_is_done_when_it_is_answered_or_found_in_whatever_state() {
+    let wrote = create().sending();
+    assert_eq!(settle_line(&wrote, &pending(), Answer::Incident(incident(Status::Open)), 5), "created Q1 open");
+    for status in [Status::Open, Status::Acknowledged, Status::Resolved] {
+        let found = settle(create().unsure(), &pending(), &[], Answer::Found(Some(incident(status))), at(5));
+        let outcome = Outcome::Created {
+            incident: incident(status).id,
+            status,
+            at: Some(at(5)),
+            author: None, // Who last changed what was found need not be us.
+        };
+        assert_eq!(found, Settlement::Done(outcome));
+    }
+    assert_eq!(settle_line(&create().unsure(), &pending(), Answer::Found(None), 5), "again ready");
+}
+
+#[test]
+fn a_creation_that_exists_already_is_looked_up() {
+    let (line, entry) = settled(&create().sending(), &pending(), refused_as(Refusal::DuplicateKey), 100);
+    assert_eq!(line, "later unsure");
+    let entry = entry.unwrap();
+    assert_eq!(next_line(&entry, &pending(), 2_100), "find_incident");
+    assert_eq!(settle_line(&note(System::PagerDuty).sending(), &link(), refused_as(Refusal::DuplicateKey), 5), "dead");
+}
+
+#[test]
+fn a_creation_that_is_invalid_is_sent_once_more_bare() {
+    let (line, entry) = settled(&create().sending(), &pending(), refused_as(Refusal::Invalid), 5);
+    let entry = entry.unwrap();
+    assert_eq!((line.as_str(), entry.attempt), ("again ready", 0));
+    let Action::Create(new) = &entry.command.action else { panic!("{entry:?}") };
+    assert!(new.bare && new.title == "disk full" && new.details == "long", "what is left out follows as a note");
+    assert_eq!(settle_line(&entry.sending(), &pending(), refused_as(Refusal::Invalid), 5), "dead");
+    assert_eq!(settle_line(&note(System::PagerDuty).sending(), &link(), refused_as(Refusal::Invalid), 5), "dead");
+}
+
+#[test]
+fn a_creation_is_overtaken_by_its_incident_and_by_the_end_of_its_alert() {
+    assert_eq!(next_line(&create().unsure(), &link(), 0), "dropped AlreadyCreated");
+    let mut closed = pending();
+    closed.opsgenie.observe(Status::Resolved, None);
+    assert_eq!(next_line(&create(), &closed, 0), "dropped ClosedBeforeDelivery");
+    assert_eq!(next_line(&create().unsure(), &closed, 2_000), "find_incident", "it may page already");
+    assert_eq!(next_line(&create().sending(), &closed, 2_000), "find_incident");
+}
+
+#[test]
+fn an_incident_is_read_before_its_state_is_changed_and_never_revived() {
+    use Status::{Acknowledged, Open, Resolved};
+    let rows = [
+        (Acknowledged, Open, "again looked"),
+        (Acknowledged, Acknowledged, "is acknowledged"),
+        (Acknowledged, Resolved, "superseded"),
+        (Open, Open, "is open"),
+        (Open, Acknowledged, "again looked"),
+        (Open, Resolved, "superseded"),
+        (Resolved, Open, "again looked"),
+        (Resolved, Acknowledged, "again looked"),
+        (Resolved, Resolved, "is resolved"),
+    ];
+    let names =
+        [(Open, "unacknowledge_incident"), (Acknowledged, "acknowledge_incident"), (Resolved, "resolve_incident")];
+    for (wanted, stands, line) in rows {
+        for entry in [state(System::PagerDuty, wanted), state(System::PagerDuty, wanted).unsure()] {
+            let (seen, entry) = settled(&entry, &link(), Answer::Incident(incident(stands)), 5);
+            assert_eq!(seen, line, "{wanted} wanted, {stands} read");
+            if let Some(entry) = entry {
+                let name = names.iter().find(|n| n.0 == wanted).unwrap().1;
+                assert_eq!(next_line(&entry, &link(), 5), name);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_answer_to_a_change_of_state_must_show_it() {
+    let wrote = state(System::PagerDuty, Status::Open).sending();
+    assert_eq!(settle_line(&wrote, &link(), Answer::Incident(incident(Status::Open)), 5), "is open");
+    let (line, entry) = settled(&wrote, &link(), Answer::Incident(incident(Status::Acknowledged)), 5);
+    let entry = entry.unwrap();
+    assert_eq!((line.as_str(), entry.refusals), ("later unsure", 1));
+    assert_eq!(next_line(&entry, &link(), 2_005), "read_incident");
+}
+
+#[test]
+fn a_state_that_is_there_already_is_done() {
+    let rows = [
+        (Status::Resolved, Refusal::AlreadyResolved, "is resolved"),
+        (Status::Acknowledged, Refusal::AlreadyResolved, "superseded"),
+        (Status::Open, Refusal::AlreadyResolved, "superseded"),
+        (Status::Acknowledged, Refusal::AlreadyAcknowledged, "is acknowledged"),
+        (Status::Open, Refusal::AlreadyAcknowledged, "later ready"),
+        (Status::Resolved, Refusal::AlreadyAcknowledged, "later ready"),
+    ];
+    for (wanted, refusal, line) in rows {
+        let wrote = state(System::PagerDuty, wanted).sending();
+        assert_eq!(settle_line(&wrote, &link(), refused_as(refusal), 5), line, "{wanted} {refusal:?}");
+    }
+}
+
+#[test]
+fn a_priority_sets_the_urgency_only_while_the_incident_is_open() {
+    for (stands, urgency) in [(Status::Open, Some(Urgency::High)), (Status::Acknowledged, None)] {
+        let (line, entry) = settled(&priority(), &link(), Answer::Incident(incident(stands)), 5);
+        assert_eq!(line, "again looked");
+        let call = PagerDutyCall::SetPriority(incident(stands).id, Priority::P1, urgency);
+        assert_eq!(next(&entry.unwrap(), &link(), at(5)), Next::Call(Call::PagerDuty(call)));
+    }
+    assert_eq!(settle_line(&priority(), &link(), Answer::Incident(incident(Status::Resolved)), 5), "not applicable");
+    let wrote = priority().sending();
+    assert_eq!(settle_line(&wrote, &link(), Answer::Incident(incident(Status::Open)), 5), "prioritised");
+    assert_eq!(settle_line(&wrote, &link(), Answer::Unsupported, 5), "not applicable");
+}
+
+#[test]
+fn a_write_that_is_taken_five_times_without_effect_is_dead() {
+    let mut entry = state(System::PagerDuty, Status::Open);
+    let mut refusals = 0;
+    loop {
+        refusals += 1;
+        match settle(entry.sending(), &link(), &[], Answer::Incident(incident(Status::Acknowledged)), at(5)) {
+            Settlement::Later { entry: later, .. } => entry = later,
+            end => {
+                assert!(matches!(end, Settlement::Done(Outcome::Dead { .. })), "{end:?}");
+                break;
+            }
+        }
+    }
+    assert_eq!(refusals, MAX_REFUSALS);
+}

@@ -1,0 +1,100 @@
+//! How long things take: look-ups, holds, restarts, back-off and giving up.
+
+use super::*;
+
+#[test]
+fn answers_to_look_ups_pause_nothing() {
+    for entry in fetches() {
+        let (line, after) = settled(&entry, &link(), Answer::Failed(Failure::Unauthorized("401".into())), 5);
+        assert_eq!((line.as_str(), after.unwrap().attempt), ("later ready", 1));
+    }
+}
+
+#[test]
+fn an_entry_is_given_up_when_it_was_put_off_for_three_days() {
+    for (entry, failure) in [(create(), try_again()), (note(System::Opsgenie), unclear())] {
+        let (mut entry, mut now) = (entry, at(0));
+        while let Settlement::Later { entry: later, .. } =
+            settle(entry.clone().sending(), &link(), &[], Answer::Failed(failure.clone()), now)
+        {
+            now = later.due_at;
+            entry = later;
+        }
+        let hours = now.since(at(0)).as_secs_f64() / 3600.0;
+        assert!((71.8..=72.0).contains(&hours), "{hours} h");
+        assert!(entry.attempt > 700, "{entry:?}");
+        // However long a vendor refused us meanwhile.
+        let unauthorized = Answer::Failed(Failure::Unauthorized("401".into()));
+        assert_eq!(settle_line(&entry.sending(), &link(), unauthorized, 90 * 3_600_000), "pause ready");
+    }
+}
+
+#[test]
+fn a_vendor_that_asks_everybody_to_wait_is_heard() {
+    let hold = Some(Duration::from_secs(60));
+    let failure = Failure::TryAgain { reason: "429".into(), hold };
+    let settled = settle(create().sending(), &pending(), &[], Answer::Failed(failure), at(0));
+    let Settlement::Later { entry, hold: asked } = settled else { panic!("{settled:?}") };
+    assert_eq!((asked, entry.due_at), (hold, at(60_000)));
+}
+
+#[test]
+fn look_ups_end_with_what_was_read() {
+    let [alert, incident_, note] = fetches();
+    assert_eq!(settle_line(&alert, &link(), alert_is(Status::Open), 5), "fetched alert true");
+    assert_eq!(settle_line(&incident_, &link(), Answer::Incident(incident(Status::Open)), 5), "fetched incident true");
+    assert_eq!(settle_line(&note, &link(), notes(&[("N0", "x"), ("N1", "long")]), 5), "fetched note long");
+}
+
+#[test]
+fn what_is_absent_is_believed_only_when_it_must_show() {
+    let [alert, incident, note] = fetches();
+    let rows = [
+        (alert, refused_as(Refusal::NotFound), 10_000, "fetched alert false"),
+        (incident, refused_as(Refusal::NotFound), 2_000, "fetched incident false"),
+        (note.clone(), refused_as(Refusal::NotFound), 2_000, "fetched note -"),
+        (note, notes(&[("N0", "x")]), 2_000, "fetched note -"),
+    ];
+    for (entry, answer, lag, line) in rows {
+        let (early, later) = settled(&entry, &link(), answer.clone(), lag - 1);
+        let later = later.unwrap();
+        assert_eq!((early.as_str(), later.due_at, later.attempt), ("later ready", at(lag), 0));
+        assert_eq!(settle_line(&later, &link(), answer.clone(), lag), line);
+        // A clock that was set back an hour does not make it wait that long.
+        let hour = -3_600_000;
+        let (_, later) = settled(&entry, &link(), answer.clone(), hour);
+        assert_eq!(settle_line(&later.unwrap(), &link(), answer, hour + lag), line);
+    }
+}
+
+#[test]
+fn after_a_restart_what_was_on_its_way_is_unsure() {
+    let since = at(3);
+    let accepted = Step::Accepted { request_id: "r1".into(), since, asked: 2 };
+    let rows = [
+        (Step::Ready, Step::Ready),
+        (Step::Looked(incident(Status::Open)), Step::Ready),
+        (Step::Sending { sent_at: since }, Step::Unsure { since }),
+        (Step::Unsure { since }, Step::Unsure { since }),
+        (accepted.clone(), accepted),
+        (Step::Doubted { reason: "no".into() }, Step::Doubted { reason: "no".into() }),
+    ];
+    for (before, after) in rows {
+        assert_eq!(before.after_restart(), after);
+    }
+}
+
+#[test]
+fn a_back_off_doubles_to_five_minutes_give_or_take_a_fifth() {
+    for id in [0, 1, 77, u64::MAX] {
+        for attempt in 0..60 {
+            let doubled = (1_u64 << u32::saturating_sub(attempt, 1).min(20)).min(300) * 1000;
+            let wait = u64::try_from(back_off(id, attempt).as_millis()).unwrap();
+            assert!(wait * 10 >= doubled * 8 && wait * 10 <= doubled * 12, "{id} {attempt}: {wait}");
+            assert_eq!(back_off(id, attempt), back_off(id, attempt));
+        }
+        assert!(back_off(id, u32::MAX) <= Duration::from_secs(360));
+    }
+    let spread: std::collections::BTreeSet<_> = (0..100).map(|id| back_off(id, 3)).collect();
+    assert!(spread.len() > 50, "entries do not all come back at once");
+}
