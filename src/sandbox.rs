@@ -171,7 +171,7 @@ impl Stage {
             ..NewAlert::default()
         });
         let key = format!("opsgenie:{alert}");
-        let created = self.wait(started, || self.incident_under(&key).is_some()).await;
+        let created = self.wait(started, async || self.incident_under(&key).is_some()).await;
         let mut rows = vec![Row {
             step: "create",
             done: "Opsgenie: an alert comes in",
@@ -183,18 +183,18 @@ impl Stage {
         for step in STORY {
             let started = Instant::now();
             (step.act)(self, &pair);
-            let took = self.wait(started, || (step.check)(self, &pair)).await;
+            let took = self.wait(started, async || (step.check)(self, &pair)).await;
             rows.push(Row { step: step.name, done: step.done, shows: step.shows, took });
         }
         let started = Instant::now();
-        let took = self.wait(started, || self.is_told_once(&key, &pair)).await;
+        let took = self.wait(started, async || self.is_told_once(&key, &pair).await).await;
         rows.push(Row { step: "quiet", done: "nobody does anything", shows: "both: each thing is told once", took });
         rows
     }
 
-    async fn wait(&self, started: Instant, is_so: impl Fn() -> bool) -> Option<Duration> {
+    async fn wait(&self, started: Instant, is_so: impl AsyncFn() -> bool) -> Option<Duration> {
         while started.elapsed() < STEP_MAY_TAKE {
-            if is_so() {
+            if is_so().await {
                 return Some(started.elapsed());
             }
             tokio::time::sleep(LOOK_EVERY).await;
@@ -220,8 +220,10 @@ impl Stage {
     }
 
     /// Whether all is quiet, with one incident for the alert and no note that stands twice.
-    fn is_told_once(&self, key: &str, pair: &Pair) -> bool {
-        if !self.opsgenie.is_quiet() || !self.pagerduty.is_quiet() || self.app.store().backlog() > 0 {
+    async fn is_told_once(&self, key: &str, pair: &Pair) -> bool {
+        let Ok(queued) = self.app.store().summary().await else { return false };
+        let busy = queued.opsgenie.entries + queued.pagerduty.entries > 0;
+        if busy || !self.opsgenie.is_quiet() || !self.pagerduty.is_quiet() {
             return false;
         }
         let pagerduty = self.pagerduty.model();

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use actix_web::dev::Server;
 use actix_web::http::StatusCode;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use secrecy::SecretString;
 use serde_json::json;
 use tracing::{error, info, warn};
@@ -138,9 +138,11 @@ async fn pd_webhook(request: HttpRequest, payload: web::Payload, state: web::Dat
 }
 
 async fn healthz(state: web::Data<State>) -> HttpResponse {
-    match state.doors.store.failure() {
+    match state.doors.store.failed().now_or_never() {
         None => HttpResponse::Ok().json(json!({ "status": "ok" })),
-        Some(reason) => HttpResponse::ServiceUnavailable().json(json!({ "status": "failed", "reason": reason })),
+        Some(reason) => {
+            HttpResponse::ServiceUnavailable().json(json!({ "status": "failed", "reason": reason.to_string() }))
+        }
     }
 }
 

@@ -10,12 +10,13 @@ mod vars;
 use std::env;
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use secrecy::SecretString;
 
 use crate::engine::OnResolved;
+use crate::store::{DatabaseUrl, DatabaseUrlError};
 use crate::telemetry::{self, LogFormat};
 use env_file::EnvFile;
 use vars::{KEYS, SECRETS, Vars};
@@ -80,13 +81,6 @@ pub struct Opsgenie {
     /// What precedes an alert's id in the address of its page; none when `api_url` is not Opsgenie's own. Nobody could
     /// verify the form of these addresses, so they are good for a link that a person may follow and for nothing else.
     pub alert_page: Option<String>,
-}
-
-/// Where everything is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DatabaseUrl {
-    /// The embedded store, in this directory.
-    Sled(PathBuf),
 }
 
 /// Everything that is wrong with the environment.
@@ -220,15 +214,8 @@ impl fmt::Display for Problem {
     }
 }
 
-fn database(text: &str) -> Result<DatabaseUrl, &'static str> {
-    if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-        return Err("names PostgreSQL, which is not supported yet: use sled://PATH");
-    }
-    let path = text.strip_prefix("sled://").ok_or("must be sled://PATH, such as sled://data/crosspage")?;
-    if path.is_empty() || path.contains(|c: char| c.is_control() || c == '?' || c == '#') {
-        return Err("must name a directory after sled://, without ? and #");
-    }
-    Ok(DatabaseUrl::Sled(path.into()))
+fn database(text: &str) -> Result<DatabaseUrl, String> {
+    text.parse().map_err(|error: DatabaseUrlError| error.to_string())
 }
 
 fn rate_limit(text: &str) -> Result<u32, String> {

@@ -23,7 +23,7 @@ use crate::{opsgenie, pagerduty};
 use gate::Gate;
 
 /// The two vendors' clients.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Vendors {
     /// Opsgenie's.
     pub opsgenie: opsgenie::Client,
@@ -142,8 +142,9 @@ impl From<StoreError> for Interrupted {
 }
 
 impl Courier {
-    async fn run(mut self) {
+    async fn run(self) {
         let mut running = Running::default();
+        let mut stopping = self.stop.clone();
         while !*self.stop.borrow() {
             if self.gate.paused().is_some() {
                 self.wait_out_the_pause().await;
@@ -166,7 +167,7 @@ impl Courier {
             }
             let until_due = self.store.next_due(self.system).map(|due| due.since(now()));
             tokio::select! {
-                _ = self.stop.changed() => {}
+                _ = stopping.wait_for(|stop| *stop) => {}
                 () = more_work => {}
                 () = running.next_ended(&self) => {}
                 () = sleep_for(until_due), if free > 0 => {}
@@ -184,9 +185,10 @@ impl Courier {
         }
     }
 
-    async fn wait_out_the_pause(&mut self) {
+    async fn wait_out_the_pause(&self) {
+        let mut stopping = self.stop.clone();
         tokio::select! {
-            _ = self.stop.changed() => return,
+            _ = stopping.wait_for(|stop| *stop) => return,
             () = tokio::time::sleep(self.settings.probe_every) => {}
         }
         let probed = match self.system {
@@ -268,21 +270,15 @@ impl Courier {
                 self.gate.give_back(1);
             }
             match settlement {
-                Settlement::Again(further) => {
-                    if matches!(further.step, Step::Accepted { .. }) {
-                        self.store.save(further.clone()).await?;
-                    }
-                    entry = further;
-                }
+                Settlement::Again(further) => entry = further,
                 Settlement::Later { entry: later, hold } => {
                     if let Some(hold) = hold {
                         warn!(hold_s = hold.as_secs(), "the vendor asks for fewer calls: all deliveries to it wait");
                         self.gate.hold(hold);
                     }
-                    // How often we asked for a request is not worth a write: after a restart we ask anew.
-                    let durable = later.step != entry.step || later.attempt != entry.attempt;
-                    let only_asked = matches!(later.step, Step::Accepted { .. }) && later.attempt == entry.attempt;
-                    return Ok(self.store.release(later, durable && !only_asked).await?);
+                    // That a request was asked for in vain is not worth a write.
+                    let further = later.step != entry.step || later.attempt != entry.attempt;
+                    return Ok(self.store.release(later, further).await?);
                 }
                 Settlement::Pause { entry, reason } => {
                     if self.gate.pause(&reason) {

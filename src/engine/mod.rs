@@ -1,4 +1,4 @@
-//! The pure core: what happened ([`event`]), what is remembered ([`link`]), what to do about it ([`decide`]) and how it is
+//! The pure core: what happened ([`event`]), what is remembered ([`link`]), what to do about it ([`mod@decide`]) and how it is
 //! done ([`outbox`]). It does no I/O, reads no clock, draws no random number, and imports nothing else of the crate.
 
 pub mod decide;

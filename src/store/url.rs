@@ -1,5 +1,6 @@
 //! Where the database is.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -14,14 +15,22 @@ pub enum DatabaseUrl {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DatabaseUrlError {
     /// PostgreSQL is not supported yet.
-    #[error("postgres:// is to come; use sled://<folder>")]
+    #[error("names PostgreSQL, which is not supported yet: use sled://PATH")]
     PostgresToCome,
     /// It is nothing known.
-    #[error("must look like sled://<folder>, such as sled://data/crosspage")]
+    #[error("must be sled://PATH, such as sled://data/crosspage")]
     Unknown,
-    /// It names no folder.
-    #[error("names no folder; write sled://<folder>, such as sled://data/crosspage")]
+    /// It names no folder, or one that nobody would mean.
+    #[error("must name a directory after sled://, without ? and #")]
     NoFolder,
+}
+
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sled(folder) => write!(f, "sled://{}", folder.display()),
+        }
+    }
 }
 
 impl FromStr for DatabaseUrl {
@@ -33,7 +42,9 @@ impl FromStr for DatabaseUrl {
         }
         match text.strip_prefix("sled://") {
             None => Err(DatabaseUrlError::Unknown),
-            Some("") => Err(DatabaseUrlError::NoFolder),
+            Some(folder) if folder.is_empty() || folder.contains(|c: char| c.is_control() || c == '?' || c == '#') => {
+                Err(DatabaseUrlError::NoFolder)
+            }
             Some(folder) => Ok(Self::Sled(PathBuf::from(folder))),
         }
     }

@@ -3,3 +3,8 @@
 
 mod harness;
 mod mirror_alert;
+mod delivery;
+mod loops;
+mod mirror_incident;
+mod rules;
+mod tidy;
