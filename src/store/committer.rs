@@ -51,28 +51,24 @@ impl Committer {
     pub(super) fn run(mut self) {
         let mut watchdog = Watchdog { shared: Arc::clone(&self.shared), orderly: false };
         self.publish();
-        if let Err(error) = self.work() {
-            tracing::error!(error = %error, "the store has failed");
-            self.shared.fail(error);
-        }
+        self.work();
         watchdog.orderly = true;
     }
 
-    fn work(&mut self) -> Result<(), StoreError> {
+    fn work(&mut self) {
         loop {
             let first = match self.requests.recv_timeout(IDLE_LOOK) {
                 Ok(first) => first,
-                Err(RecvTimeoutError::Timeout) if self.shared.has_failed() => return Ok(()),
+                Err(RecvTimeoutError::Timeout) if self.shared.has_failed() => return,
                 Err(RecvTimeoutError::Timeout) => continue,
-                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Err(RecvTimeoutError::Disconnected) => return,
             };
             if self.shared.has_failed() {
-                return Ok(());
+                return;
             }
             let (batch, closing) = self.gather(first);
-            self.run_batch(batch)?;
-            if closing {
-                return Ok(());
+            if self.run_batch(batch).is_err() || closing {
+                return;
             }
         }
     }
@@ -108,6 +104,7 @@ impl Committer {
         }
         let outcome = outcome.and_then(|()| self.book.commit());
         if let Err(error) = &outcome {
+            tracing::error!(error = %error, "the store has failed");
             // Before anybody is answered, so that no later call slips in.
             self.shared.fail(error.clone());
         }

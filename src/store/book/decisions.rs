@@ -51,6 +51,10 @@ impl Book {
                 let letter = DeadLetter { entry: entry.clone(), reason: reason.clone(), at: now };
                 book.table.put_new(&keys::dead_letter(&entry.alert, entry.id), &letter)?;
                 book.counters.dead_letters += 1;
+                if letter.entry.command.action == Action::FetchAlert {
+                    // Until somebody redrives it nothing will be created, so no note need wait for that.
+                    book.end_outstanding(&entry.alert)?;
+                }
             }
             let dead_create_of = matches!((&outcome, &entry.command.action), (Outcome::Dead { .. }, Action::Create(_)))
                 .then(|| entry.alert.clone());
@@ -229,12 +233,19 @@ impl Book {
             self.table.put(&keys::outstanding(alert), &(alert, marker))?;
             self.waiting.begin(alert, marker);
         }
-        if !outstanding && self.waiting.is_outstanding(alert) {
-            self.table.delete(&keys::outstanding(alert))?;
-            self.waiting.end(alert);
+        if !outstanding {
+            self.end_outstanding(alert)?;
         }
         for system in [System::Opsgenie, System::PagerDuty] {
             self.schedule.side_mut(system).unpark(alert);
+        }
+        Ok(())
+    }
+
+    fn end_outstanding(&mut self, alert: &AlertId) -> Result<(), StoreError> {
+        if self.waiting.is_outstanding(alert) {
+            self.table.delete(&keys::outstanding(alert))?;
+            self.waiting.end(alert);
         }
         Ok(())
     }

@@ -292,6 +292,13 @@ pub(super) fn annotated(incident: &str, text: &str) -> Event {
     incident_event(incident, None, IncidentChange::Annotated(note))
 }
 
+/// Somebody writes a note on the incident of an alert, and the webhook says whose it is.
+pub(super) fn annotated_for(alert: &str, text: &str) -> Event {
+    let Event { body: EventBody::Incident(mut happened), .. } = annotated("P1", text) else { unreachable!() };
+    happened.incident_key = Some(alert_id(alert).incident_key());
+    event(EventBody::Incident(happened))
+}
+
 /// An incident goes on in another one.
 pub(super) fn merged(incident: &str, into: &str) -> Event {
     incident_event(incident, None, IncidentChange::MergedInto(incident_id(into)))

@@ -21,6 +21,7 @@ on_both_engines! {
     what_is_learned_counts_for_the_very_next_decision
     quarantined_bodies_come_back_byte_for_byte
     a_list_longer_than_a_page_is_whole_and_in_order
+    a_page_that_ends_before_a_longer_key_loses_nothing
 }
 
 fn reads_in_a_batch_see_the_batch(mut bench: Bench) {
@@ -215,4 +216,17 @@ fn a_list_longer_than_a_page_is_whole_and_in_order(mut bench: Bench) {
     assert_eq!(bench.queued_notes("A", System::PagerDuty), expected);
     assert_eq!(bench.book().summary().pagerduty.entries, 601);
     assert_eq!(keys::end_of(b"l/"), b"l0");
+}
+
+fn a_page_that_ends_before_a_longer_key_loses_nothing(mut bench: Bench) {
+    let mut alerts: Vec<_> = (100..356).map(|number| format!("A{number}")).collect();
+    // The last of the first page is the beginning of this one.
+    alerts.push("A3550".to_owned());
+    for alert in &alerts {
+        bench.record(created(alert));
+        bench.settle_one(System::PagerDuty, became("P1"));
+    }
+    bench.commit();
+    let links = bench.book().links_of(&incident_id("P1")).unwrap();
+    assert_eq!(links.into_iter().map(|link| link.alert.into()).collect::<Vec<String>>(), alerts);
 }

@@ -13,6 +13,7 @@ on_both_engines! {
     notes_stop_waiting_when_a_create_dies_or_is_withheld
     a_merge_lets_waiting_notes_go_on
     a_joining_link_counts_as_outstanding
+    a_joining_link_whose_fetch_died_keeps_nobody_waiting
 }
 
 fn notes_wait_for_the_create_and_come_in_order(mut bench: Bench) {
@@ -99,6 +100,15 @@ fn a_joining_link_counts_as_outstanding(mut bench: Bench) {
     assert_eq!(bench.book().summary().waiting, 1, "it is being created now");
     bench.settle_one(System::PagerDuty, became("P1"));
     assert_eq!(bench.queued_notes("A", System::Opsgenie), ["one"]);
+}
+
+fn a_joining_link_whose_fetch_died_keeps_nobody_waiting(mut bench: Bench) {
+    bench.record(noted("A", "missed"));
+    bench.record(annotated("P9", "somebody else's"));
+    assert_eq!(bench.settle_one(System::Opsgenie, dead()).verdict, decided(&[Some("A"), None]));
+    bench.commit();
+    bench.reopen();
+    assert_eq!(bench.record(annotated("P9", "more")).verdict, decided(&[None]));
 }
 
 #[test]
