@@ -192,6 +192,7 @@ fn a_changed_priority_is_passed_on_once_and_in_order() {
     pair.expect(to(Some(Priority::P1)).at(5), Reason::Mirrored, &["PD priority P1 by jane"]);
     pair.expect(to(Some(Priority::P1)).at(6), Reason::InStep, &[]);
     pair.expect(to(Some(Priority::P4)).at(5), Reason::Stale, &[]);
+    pair.expect(to(Some(Priority::P5)).at(6), Reason::Mirrored, &["PD priority P5 by jane"]);
     pair.expect(to(None).at(7), Reason::Ignored, &[]);
     pair.expect(to(Some(Priority::P2)).at(8).by("us"), Reason::Echo(Guard::Actor), &[]);
 }
@@ -237,7 +238,7 @@ fn an_alert_closed_before_anything_was_sent_pages_nobody() {
     pair.hear(close().at(1));
     let dropped = Outcome::Dropped(DropReason::ClosedBeforeDelivery);
     pair.expect_settled("PD create disk full", dropped, Reason::Overtaken, &[]);
-    assert_eq!(pair.link().page, Page::Withheld);
+    assert_eq!((&pair.link().page, pair.link().pagerduty.commanded), (&Page::Withheld, None));
     for late in [
         add_note("hello"),
         alert_event(AlertAction::Snooze),
@@ -257,4 +258,13 @@ fn acknowledge_and_let_go_before_the_incident_stands_are_both_commanded() {
     pair.hear(unack().at(2));
     let states: Vec<String> = pair.outstanding.iter().map(line).filter(|l| !l.contains("note")).collect();
     assert_eq!(states, ["PD create disk full", "PD acknowledged", "PD open"]);
+}
+
+#[test]
+fn an_incident_that_is_still_to_be_created_counts_as_open() {
+    let mut pair = Pair::pending();
+    pair.settle("PD create disk full", dead());
+    pair.hear(ack().at(1));
+    pair.settle("PD acknowledged", Outcome::Dropped(DropReason::NoIncident));
+    pair.expect(unack().at(2), Reason::InStep, &[]);
 }

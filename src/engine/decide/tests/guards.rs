@@ -154,6 +154,16 @@ fn a_state_we_commanded_is_an_echo_though_we_are_misnamed() {
 }
 
 #[test]
+fn a_note_of_ours_whose_id_is_known_is_not_used_up_by_an_equal_one() {
+    let mut pair = misnamed(Pair::open());
+    pair.hear(add_note("hello"));
+    pair.settle("PD note [Opsgenie] jane: hello", noted("N7"));
+    let text = "[Opsgenie] jane: hello";
+    assert_eq!(pair.hear(annotated("N8", text)).0, Reason::Mirrored);
+    pair.expect(annotated("N7", text).by("us"), Reason::Echo(Guard::WrittenNote), &[]);
+}
+
+#[test]
 fn a_prefixed_note_by_nobody_is_an_echo_and_by_somebody_is_news() {
     for text in ["[Opsgenie] jane: hello", " [PagerDuty] bob: hello"] {
         let mut pair = Pair::open();
@@ -201,6 +211,29 @@ fn an_echo_within_the_second_of_the_answer_does_not_undo_what_we_did_since() {
         Reason::Mirrored,
         &["OG acknowledged", "OG note [PagerDuty] bob acknowledged the incident"],
     );
+}
+
+#[test]
+fn the_same_holds_for_an_alert() {
+    let mut pair = Pair::open();
+    pair.hear(acknowledged().at(1));
+    pair.hear(unacknowledged().at(2));
+    pair.settle("OG acknowledged", in_state(Status::Acknowledged, 2));
+    pair.settle("OG open", in_state(Status::Open, 3));
+    pair.expect(ack().by("us").at_ms(3_100), Reason::Echo(Guard::Actor), &[]);
+    assert_eq!(pair.known().0, Some(Status::Open));
+}
+
+#[test]
+fn what_people_do_after_our_change_was_heard_of_counts_though_it_is_not_answered_yet() {
+    let mut pair = Pair::open();
+    pair.hear(ack().at(1));
+    pair.hear(acknowledged().by("us").at(2));
+    assert_eq!(pair.hear(unacknowledged().at(3)).1[0], "OG open");
+    pair.hear(unack().by("us").at(4));
+    assert_eq!(pair.hear(ack().at(5)).1.first().map(String::as_str), Some("PD acknowledged"));
+    pair.hear(acknowledged().by("us").at(6));
+    assert_eq!(pair.hear(unacknowledged().at(7)).1.first().map(String::as_str), Some("OG open"));
 }
 
 #[test]

@@ -248,7 +248,9 @@ impl Pair {
     fn hear(&mut self, event: Event) -> (Reason, Vec<String>) {
         let decision = decide(self.link.as_ref(), &event, &self.policy);
         self.link = decision.link;
-        self.learned_id = decision.learned_id.or(self.learned_id.take());
+        if decision.learned_id.is_some() {
+            self.learned_id = decision.learned_id;
+        }
         let mut lines: Vec<String> = decision.commands.iter().map(line).collect();
         self.outstanding.extend(decision.commands);
         for released in decision.released {

@@ -207,7 +207,11 @@ impl World {
                 self.expect_in_step();
             }
         }
-        self.log.iter().filter(|line| line.contains(" sent ")).count()
+        let lines = |what: &str| self.log.iter().filter(|line| line.contains(what)).count();
+        let passed_on = |line: &&String| line.contains(" sent ") && line.contains(" jane: words");
+        let passed_on = self.log.iter().filter(passed_on).count();
+        assert_eq!(lines("jane notes in"), passed_on, "{}", self.log.join("\n"));
+        lines(" sent ")
     }
 
     fn expect_in_step(&self) {

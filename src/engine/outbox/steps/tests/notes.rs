@@ -7,7 +7,7 @@ fn a_note_that_may_be_there_is_told_by_counting_the_equal_ones() {
     let (other, [one, two]) = ("somebody else's words", [("N1", NOTE), ("N2", NOTE)]);
     // Notes of ours that are known to be there, what is read, and what follows for the note that is unsure.
     type Row<'a> = (&'a [(u64, Option<&'a str>, bool)], &'a [(&'a str, &'a str)], &'a str);
-    let rows: [Row<'_>; 8] = [
+    let rows: [Row<'_>; 9] = [
         (&[], &[], "again ready"),
         (&[], &[("N9", other)], "again ready"),
         (&[], &[one], "noted N1"),
@@ -16,6 +16,7 @@ fn a_note_that_may_be_there_is_told_by_counting_the_equal_ones() {
         (&[(1, Some("N1"), true), (2, Some("N2"), true)], &[one, two], "again ready"),
         (&[(1, Some("N1"), true), (2, None, false)], &[one, two], "noted N2"),
         (&[(MARK, None, true)], &[one], "noted N1"),
+        (&[(MARK, Some("N1"), true)], &[one], "noted N1"),
     ];
     for (known, read, line) in rows {
         let link = link_with_notes(System::PagerDuty, known);
