@@ -125,6 +125,8 @@ impl Running {
     }
 }
 
+const LONGEST_SLEEP: Duration = Duration::from_secs(600);
+
 /// When a delivery that ended abnormally is taken up again.
 const AFTER_A_PANIC: Duration = Duration::from_secs(30);
 
@@ -363,7 +365,8 @@ fn log_call(call: &Call, answer: &Answer, entry: &Entry, took: Duration) {
 async fn sleep_for(span: Option<Duration>) {
     match span {
         // A due moment that has just passed must not make a busy loop of the sleep.
-        Some(span) => tokio::time::sleep(span.max(Duration::from_millis(1))).await,
+        // One that is far away may come of a clock that was set back; the store knows when it is claimed.
+        Some(span) => tokio::time::sleep(span.clamp(Duration::from_millis(1), LONGEST_SLEEP)).await,
         None => std::future::pending().await,
     }
 }

@@ -241,11 +241,12 @@ async fn a_slow_request_of_opsgenie_is_waited_for_and_does_not_hold_up_other_lin
     for (_, incident) in &pairs {
         world.pagerduty.model().human_acknowledges(incident, ADA);
     }
-    world.until("all three were sent, none is carried out", async || {
-        let model = world.opsgenie.model();
-        model.writes().len() == 3 && pairs.iter().all(|(alert, _)| !model.alert(alert).unwrap().acknowledged)
-    })
-    .await;
+    world
+        .until("all three were sent, none is carried out", async || {
+            let model = world.opsgenie.model();
+            model.writes().len() == 3 && pairs.iter().all(|(alert, _)| !model.alert(alert).unwrap().acknowledged)
+        })
+        .await;
     world.settle().await;
     assert!(pairs.iter().all(|(alert, _)| world.alert_now(alert).acknowledged && world.alert_notes(alert).len() == 1));
     world.end().await;

@@ -1,10 +1,10 @@
 //! Stories through real sockets: crosspage between the two simulators. Nothing here sleeps for luck: a story acts, waits
 //! until everything is quiet, and looks.
 
-mod harness;
-mod mirror_alert;
 mod delivery;
+mod harness;
 mod loops;
+mod mirror_alert;
 mod mirror_incident;
 mod rules;
 mod tidy;

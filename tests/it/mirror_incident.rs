@@ -113,10 +113,7 @@ async fn a_resolved_incident_is_told_and_leaves_the_alert_open() {
     assert_eq!(world.alert_now(&alert).status, "open");
     assert_eq!(
         world.alert_notes(&alert),
-        [
-            "[PagerDuty] Ada Oncall resolved the incident",
-            "[PagerDuty] Ada Oncall: Resolution Note: swapped the disk",
-        ]
+        ["[PagerDuty] Ada Oncall resolved the incident", "[PagerDuty] Ada Oncall: Resolution Note: swapped the disk",]
     );
     world.end().await;
 }

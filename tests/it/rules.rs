@@ -16,7 +16,11 @@ async fn webhooks_in_the_wrong_order_end_in_the_right_state() {
         opsgenie.human_acknowledges(&alert, JANE);
     }
     // A moment later by Opsgenie's clock, which the simulator tells in milliseconds.
-    world.until("the clock has moved on", async || world.opsgenie.model().alert(&alert).unwrap().updated_at_ms < now_ms()).await;
+    world
+        .until("the clock has moved on", async || {
+            world.opsgenie.model().alert(&alert).unwrap().updated_at_ms < now_ms()
+        })
+        .await;
     {
         let mut opsgenie = world.opsgenie.model();
         opsgenie.human_unacknowledges(&alert, JANE);
@@ -59,7 +63,7 @@ async fn a_second_create_for_another_team_is_a_duplicate() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_shape_of_the_time_and_of_the_priority_is_taken() {
-    for style in [UpdatedAtStyle::Nanos, UpdatedAtStyle::Millis, UpdatedAtStyle::Text, UpdatedAtStyle::Missing] {
+    for style in [UpdatedAtStyle::Nanos, UpdatedAtStyle::Millis, UpdatedAtStyle::String, UpdatedAtStyle::Missing] {
         let mut plan = Plan::new();
         plan.opsgenie.behaviour.updated_at_style = style;
         plan.opsgenie.behaviour.priority_as_integer = true;
@@ -151,7 +155,11 @@ async fn alerts_from_before_crosspage_first_ran_never_page() {
     world.stop_app().await;
     let fresh = tempfile::tempdir().unwrap();
     let alert = world.opsgenie.model().silently(|opsgenie| opsgenie.human_creates(NewAlert::titled("Old story")));
-    world.until("the clock has moved on", async || world.opsgenie.model().alert(&alert).unwrap().created_at_ms < now_ms()).await;
+    world
+        .until("the clock has moved on", async || {
+            world.opsgenie.model().alert(&alert).unwrap().created_at_ms < now_ms()
+        })
+        .await;
     // A new store: crosspage runs here for the first time, after the alert.
     world.set_var("DATABASE_URL", &format!("sled://{}", fresh.path().join("store").display()));
     world.start_app().await;
@@ -251,7 +259,11 @@ async fn a_page_does_not_die_of_an_optional_field() {
     let mut plan = Plan::new();
     plan.pagerduty.behaviour.max_details_bytes = Some(100);
     let world = plan.start().await;
-    let new = NewAlert { description: "a long story ".repeat(20), priority: "P1".to_owned(), ..NewAlert::titled("Disk full") };
+    let new = NewAlert {
+        description: "a long story ".repeat(20),
+        priority: "P1".to_owned(),
+        ..NewAlert::titled("Disk full")
+    };
     let alert = world.opsgenie.model().human_creates(new);
     world.settle().await;
     let incident = world.incident_of(&alert);

@@ -190,8 +190,6 @@ pub enum Step {
         request_id: String,
         /// When it was taken, by our clock.
         since: Timestamp,
-        /// How many times we have asked.
-        asked: u32,
     },
     /// Opsgenie says that the request was not carried out: look what the alert says.
     Doubted {

@@ -27,7 +27,8 @@ pub const REQUEST_MAY_BE_UNKNOWN: Duration = Duration::from_secs(30);
 /// How many times a vendor may take a write and not carry it out before it is given up.
 pub const MAX_REFUSALS: u32 = 5;
 
-const FIRST_ASK: Duration = Duration::from_millis(150);
+/// How soon after Opsgenie took a request it is asked what became of it. Sooner would mostly be a call in vain.
+const FIRST_ASK: Duration = Duration::from_millis(100);
 const LONGEST_BETWEEN_ASKS: Duration = Duration::from_secs(5);
 
 /// What an entry needs next.
@@ -182,7 +183,8 @@ pub fn settle(entry: Entry, link: &Link, others: &[String], answer: Answer, now:
         Answer::Note { id, author } => Settlement::Done(Outcome::Noted { id, author }),
         Answer::Notes(notes) => on_notes(entry, link, others, &notes, now),
         Answer::Accepted { request_id } => {
-            Settlement::Again(Entry { step: Step::Accepted { request_id, since: now, asked: 0 }, ..entry })
+            let step = Step::Accepted { request_id, since: now };
+            Settlement::Later { entry: Entry { step, due_at: now.plus(FIRST_ASK), ..entry }, hold: None }
         }
         Answer::Request(state) => on_request(entry, state, now),
         Answer::Unsupported => Settlement::Done(Outcome::NotApplicable),
@@ -281,7 +283,7 @@ fn on_notes(entry: Entry, link: &Link, others: &[String], notes: &[SeenNote], no
 }
 
 fn on_request(entry: Entry, state: RequestState, now: Timestamp) -> Settlement {
-    let Step::Accepted { request_id, since, asked } = entry.step.clone() else {
+    let Step::Accepted { request_id, since } = entry.step.clone() else {
         return Settlement::Done(not_for(&entry));
     };
     match state {
@@ -297,8 +299,9 @@ fn on_request(entry: Entry, state: RequestState, now: Timestamp) -> Settlement {
             Settlement::Again(Entry { step: Step::Unsure { since: now }, ..entry })
         }
         RequestState::NotYet => {
-            let wait = FIRST_ASK.saturating_mul(1 << asked.min(10)).min(LONGEST_BETWEEN_ASKS);
-            let step = Step::Accepted { request_id, since: since.min(now), asked: asked + 1 };
+            // The longer it takes, the less often it is asked for. The count of asks is not kept: it is not worth a write.
+            let wait = (now.since(since) / 2).clamp(FIRST_ASK, LONGEST_BETWEEN_ASKS);
+            let step = Step::Accepted { request_id, since: since.min(now) };
             Settlement::Later { entry: Entry { step, due_at: now.plus(wait), ..entry }, hold: None }
         }
     }

@@ -94,7 +94,7 @@ fn what_was_being_sent_is_unsure_after_a_restart(mut bench: Bench) {
 fn what_was_taken_stays_taken_after_a_restart(mut bench: Bench) {
     bench.record(created("A"));
     let entry = bench.claim_one(System::PagerDuty).entry;
-    let step = Step::Accepted { request_id: "r".to_owned(), since: NOW, asked: 2 };
+    let step = Step::Accepted { request_id: "r".to_owned(), since: NOW };
     bench.book().save(Entry { step: step.clone(), ..entry }).unwrap();
     bench.commit();
     bench.reopen();

@@ -107,7 +107,7 @@ impl In for Entry {
         self.in_step(Step::Unsure { since: at(0) })
     }
     fn accepted(self) -> Self {
-        self.in_step(Step::Accepted { request_id: "r1".into(), since: at(0), asked: 0 })
+        self.in_step(Step::Accepted { request_id: "r1".into(), since: at(0) })
     }
 }
 

@@ -70,7 +70,7 @@ fn what_is_absent_is_believed_only_when_it_must_show() {
 #[test]
 fn after_a_restart_what_was_on_its_way_is_unsure() {
     let since = at(3);
-    let accepted = Step::Accepted { request_id: "r1".into(), since, asked: 2 };
+    let accepted = Step::Accepted { request_id: "r1".into(), since };
     let rows = [
         (Step::Ready, Step::Ready),
         (Step::Looked(incident(Status::Open)), Step::Ready),
