@@ -45,6 +45,30 @@ pub enum StartError {
     Client(#[from] InvalidSetting),
 }
 
+/// What has failed while crosspage was running.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The store.
+    #[error("the store has failed: {0}")]
+    Store(#[source] StoreError),
+    /// A part that should never end has ended.
+    #[error("{name} has failed: {reason}")]
+    Part {
+        /// Which.
+        name: &'static str,
+        /// Why.
+        reason: String,
+    },
+}
+
+fn why(ended: Result<Option<std::io::Error>, tokio::task::JoinError>) -> String {
+    match ended {
+        Ok(Some(error)) => error.to_string(),
+        Ok(None) => "it ended by itself".to_owned(),
+        Err(error) => error.to_string(),
+    }
+}
+
 /// A running crosspage.
 pub struct Application {
     address: SocketAddr,
@@ -100,9 +124,13 @@ impl Application {
         &self.store
     }
 
-    /// Resolves when the store has failed: then nothing can be taken any more, and the process should end.
-    pub async fn failed(&self) -> StoreError {
-        self.store.failed().await
+    /// Resolves when a part without which nothing works has failed: then the process should end.
+    pub async fn failed(&mut self) -> Failure {
+        tokio::select! {
+            error = self.store.failed() => Failure::Store(error),
+            ended = &mut self.serving => Failure::Part { name: "the listener", reason: why(ended.map(|end| end.err())) },
+            ended = &mut self.delivering => Failure::Part { name: "delivery", reason: why(ended.map(|()| None)) },
+        }
     }
 
     /// Stops: no more webhooks, no more claims, calls under way end or are cut off, and the store is flushed. What is left

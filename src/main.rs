@@ -28,8 +28,9 @@ enum Subcommands {
 
 /// The configuration is wrong, or the listener cannot be opened.
 const EXIT_SETUP: u8 = 2;
-/// The store has failed, or cannot be opened. A supervisor should restart crosspage, and an operator should look.
-const EXIT_STORE: u8 = 3;
+/// The store cannot be opened, or it or another part has failed. A supervisor should restart crosspage, and an operator
+/// should look.
+const EXIT_FAILED: u8 = 3;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -56,9 +57,9 @@ async fn serve() -> ExitCode {
         (Ok(interrupt), Ok(terminate)) => (interrupt, terminate),
         (Err(error), _) | (_, Err(error)) => return fail(EXIT_SETUP, &format!("cannot listen for signals: {error}")),
     };
-    let app = match Application::start(config, Tuning::default()).await {
+    let mut app = match Application::start(config, Tuning::default()).await {
         Ok(app) => app,
-        Err(error @ StartError::Store(_)) => return fail(EXIT_STORE, &error.to_string()),
+        Err(error @ StartError::Store(_)) => return fail(EXIT_FAILED, &error.to_string()),
         Err(error) => return fail(EXIT_SETUP, &error.to_string()),
     };
     let failure = tokio::select! {
@@ -72,7 +73,7 @@ async fn serve() -> ExitCode {
             ExitCode::SUCCESS
         }
         // Nothing is tidied up: what was acknowledged is on disk, and a store that failed is not to be written to.
-        Some(error) => fail(EXIT_STORE, &format!("the store has failed: {error}")),
+        Some(failure) => fail(EXIT_FAILED, &failure.to_string()),
     }
 }
 

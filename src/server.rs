@@ -19,13 +19,13 @@ use serde_json::json;
 use tracing::{error, info, warn};
 
 use crate::clock::now;
-use crate::engine::{Event, EventBody, Reason, System};
+use crate::engine::{AlertId, Event, EventBody, Reason, System};
 use crate::opsgenie;
 use crate::pagerduty;
 use crate::store::{Quarantined, Recorded, Store, StoreError, Verdict};
 
 /// The largest body that is read. PagerDuty never sends more than 256 KB, and Opsgenie's texts are short.
-pub const MAX_BODY: usize = 1 << 20;
+const MAX_BODY: usize = 1 << 20;
 
 /// How many bytes of bodies that are not authenticated yet may be in memory at once.
 const MAX_UNAUTHENTICATED: usize = 32 << 20;
@@ -185,7 +185,7 @@ const TOO_LARGE: Refusal = (StatusCode::PAYLOAD_TOO_LARGE, "the body is larger t
 async fn collect(mut payload: web::Payload, state: &web::Data<State>) -> Result<Body, Refusal> {
     let mut body = Body { bytes: Vec::new(), state: state.clone() };
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| (StatusCode::BAD_REQUEST, "the body broke off"))?;
+        let chunk = chunk.map_err(|_| (StatusCode::SERVICE_UNAVAILABLE, "the body broke off"))?;
         if body.bytes.len() + chunk.len() > MAX_BODY {
             return Err(TOO_LARGE);
         }
@@ -226,6 +226,7 @@ impl Visit {
             Err(error) => return self.not_stored(&error),
         };
         let verdict = said(&recorded);
+        let alert = alert.or_else(|| alerts(&recorded));
         info!(
             vendor = %self.system,
             request.id = %self.request_id,
@@ -311,6 +312,14 @@ fn said(recorded: &Recorded) -> String {
             reasons.join(", ")
         }
     }
+}
+
+/// The alerts that an incident's event concerns.
+fn alerts(recorded: &Recorded) -> Option<String> {
+    let Verdict::Decided(decisions) = &recorded.verdict else { return None };
+    let mut alerts: Vec<&str> = decisions.iter().filter_map(|(alert, _)| alert.as_ref().map(AlertId::as_str)).collect();
+    alerts.dedup();
+    (!alerts.is_empty()).then(|| alerts.join(", "))
 }
 
 /// Whether anything was put down that was not known before.

@@ -70,7 +70,7 @@ where
     tracing_subscriber::registry().with(lines)
 }
 
-/// Lets below `info` only what we log ourselves.
+/// Lets below `info` only what we log ourselves: what others log there may hold headers and bodies.
 fn cap() -> FilterFn {
     // The hint says that the cap by itself forbids no level, which leaves the filter's own hint in force.
     FilterFn::new(may_show as fn(&Metadata<'_>) -> bool).with_max_level_hint(LevelFilter::TRACE)
@@ -78,7 +78,13 @@ fn cap() -> FilterFn {
 
 fn may_show(metadata: &Metadata<'_>) -> bool {
     let root = metadata.target().split("::").next();
-    *metadata.level() <= Level::INFO || matches!(root, Some("crosspage" | "simulators"))
+    let most = match root {
+        Some("crosspage" | "simulators") => Level::TRACE,
+        // Each of its workers says good-bye.
+        Some("actix_server") => Level::WARN,
+        _ => Level::INFO,
+    };
+    *metadata.level() <= most
 }
 
 /// The text format's fields. What could start a line, reorder it or command a terminal is written out as an escape.

@@ -8,6 +8,9 @@ use tokio::time::Instant;
 /// How many calls may be made at once before the rate counts.
 const BURST: f64 = 60.0;
 
+/// Less than this is no wait.
+const AT_ONCE: Duration = Duration::from_millis(20);
+
 /// The gate before one vendor.
 #[derive(Debug)]
 pub(super) struct Gate {
@@ -39,12 +42,13 @@ impl Gate {
         }
     }
 
-    /// Waits until `calls` calls may be made.
-    pub(super) async fn pass(&self, calls: u32) -> Result<(), Paused> {
+    /// Waits until `calls` calls may be made; tells whether that took any time.
+    pub(super) async fn pass(&self, calls: u32) -> Result<bool, Paused> {
+        let asked_at = Instant::now();
         let _turn = self.turn.lock().await;
         loop {
             match self.try_pass(f64::from(calls), Instant::now()) {
-                Ok(None) => return Ok(()),
+                Ok(None) => return Ok(asked_at.elapsed() > AT_ONCE),
                 Ok(Some(wait)) => tokio::time::sleep(wait).await,
                 Err(paused) => return Err(paused),
             }
@@ -139,7 +143,7 @@ mod tests {
         assert!(!gate.pause("key refused"));
         assert_eq!(gate.pass(1).await, Err(Paused));
         gate.resume();
-        assert_eq!(gate.pass(1).await, Ok(()));
+        assert_eq!(gate.pass(1).await, Ok(false));
     }
 
     #[tokio::test(start_paused = true)]

@@ -104,7 +104,8 @@ impl Committer {
         }
         let outcome = outcome.and_then(|()| self.book.commit());
         if let Err(error) = &outcome {
-            tracing::error!(error = %error, "the store has failed");
+            // Whoever waits for the failure logs it and ends the process.
+            tracing::debug!(error = %error, "the store has failed");
             // Before anybody is answered, so that no later call slips in.
             self.shared.fail(error.clone());
         }

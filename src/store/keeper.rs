@@ -27,7 +27,7 @@ impl Keeper {
     pub(super) fn run(mut self) {
         while let Err(RecvTimeoutError::Timeout) = self.stop.recv_timeout(EVERY) {
             if let Err(error) = self.look() {
-                tracing::error!(error = %error, "the store's database is in trouble");
+                tracing::debug!(error = %error, "the store's database is in trouble");
                 return self.shared.fail(error);
             }
         }

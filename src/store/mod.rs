@@ -117,13 +117,20 @@ impl Store {
         self.ask(None, move |book| book.save(entry)).await
     }
 
-    /// Ends a claim; the entry may be claimed again from its `due_at` on. Unless `durable`, nothing of it is stored, and
-    /// the next claim finds it as it was stored last.
+    /// Stores how far a claimed entry has come, and ends its claim; it may be claimed again from its `due_at` on.
     ///
     /// # Errors
     /// [`StoreError::NotClaimed`] if the entry is not, or is not there any more; fatal ones.
-    pub async fn release(&self, entry: Entry, durable: bool) -> Result<(), StoreError> {
-        self.ask(None, move |book| book.release(entry, durable)).await
+    pub async fn release(&self, entry: Entry) -> Result<(), StoreError> {
+        self.ask(None, |book| book.release(entry)).await
+    }
+
+    /// Ends a claim and stores nothing: from the entry's `due_at` on, the next claim finds it as it was stored last.
+    ///
+    /// # Errors
+    /// [`StoreError::NotClaimed`] if the entry is not, or is not there any more; fatal ones.
+    pub async fn put_off(&self, entry: Entry) -> Result<(), StoreError> {
+        self.ask(None, |book| book.put_off(entry)).await
     }
 
     /// Ends a claimed entry: it leaves its lane, and how it ended is decided on like any other event. What was given up

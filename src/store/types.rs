@@ -114,6 +114,16 @@ pub struct Summary {
     pub waiting: usize,
 }
 
+impl Summary {
+    /// What is bound for `system`.
+    pub fn queued(&self, system: System) -> &Queued {
+        match system {
+            System::Opsgenie => &self.opsgenie,
+            System::PagerDuty => &self.pagerduty,
+        }
+    }
+}
+
 /// How much is bound for one system.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Queued {

@@ -104,7 +104,7 @@ async fn the_automation_users_id_is_learnt_from_answers_when_the_look_up_is_refu
     world.settle().await;
     assert_eq!(world.alert_notes(&alert), ["first"]);
     let reasons = world.reasons(&alert).await;
-    assert_eq!(reasons.last().map(String::as_str), Some("echo (Actor)"), "{reasons:?}");
+    assert_eq!(reasons.last().map(String::as_str), Some("echo (actor)"), "{reasons:?}");
     world.end().await;
 }
 

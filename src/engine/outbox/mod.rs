@@ -289,6 +289,19 @@ pub enum DropReason {
     NotWanted,
 }
 
+impl DropReason {
+    /// A few words for logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ClosedBeforeDelivery => "the alert was closed before its page went out",
+            Self::AlreadyCreated => "the incident exists already",
+            Self::NoIncident => "there is no incident",
+            Self::AlertDeleted => "the alert was deleted",
+            Self::NotWanted => "somebody has moved on meanwhile",
+        }
+    }
+}
+
 const BACK_OFF_FIRST: Duration = Duration::from_secs(1);
 const BACK_OFF_LONGEST: Duration = Duration::from_secs(300);
 

@@ -44,17 +44,26 @@ impl Book {
         })
     }
 
-    /// Ends a claim; the entry may be claimed again from its `due_at` on. Unless `durable`, nothing of it is stored, and
-    /// the next claim finds it as it was stored last.
+    /// Stores how far a claimed entry has come, and ends its claim; it may be claimed again from its `due_at` on.
     ///
     /// # Errors
     /// [`StoreError::NotClaimed`] if the entry is not, or is not there any more; fatal ones.
-    pub fn release(&mut self, entry: Entry, durable: bool) -> Result<(), StoreError> {
+    pub fn release(&mut self, entry: Entry) -> Result<(), StoreError> {
         self.transact(|book| {
             let entry = book.claimed(entry)?;
-            if durable {
-                book.table.put(&keys::entry(entry.command.to, &entry.alert, entry.id), &entry)?;
-            }
+            book.table.put(&keys::entry(entry.command.to, &entry.alert, entry.id), &entry)?;
+            book.schedule.side_mut(entry.command.to).release(&entry.alert, entry.due_at);
+            Ok(())
+        })
+    }
+
+    /// Ends a claim and stores nothing: from the entry's `due_at` on, the next claim finds it as it was stored last.
+    ///
+    /// # Errors
+    /// [`StoreError::NotClaimed`] if the entry is not, or is not there any more.
+    pub fn put_off(&mut self, entry: Entry) -> Result<(), StoreError> {
+        self.transact(|book| {
+            let entry = book.claimed(entry)?;
             book.schedule.side_mut(entry.command.to).release(&entry.alert, entry.due_at);
             Ok(())
         })

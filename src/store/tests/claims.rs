@@ -63,7 +63,7 @@ fn a_sick_lane_holds_up_no_other(mut bench: Bench) {
     bench.record(annotated("P1", "for the alert"));
     let mut sick = bench.claim_one(System::PagerDuty).entry;
     sick.due_at = NOW.plus(Duration::from_secs(300));
-    bench.book().release(sick, true).unwrap();
+    bench.book().release(sick).unwrap();
     bench.record(created("B"));
     assert_eq!(texts(&bench.claim(System::Opsgenie)), ["for the alert"]);
     let claims = bench.claim(System::PagerDuty);
@@ -114,7 +114,7 @@ fn a_release_that_is_not_durable_only_moves_the_schedule(mut bench: Bench) {
     bench.record(created("A"));
     bench.commit();
     let entry = bench.claim_one(System::PagerDuty).entry;
-    bench.book().release(Entry { attempt: 7, due_at: later, ..entry.clone() }, false).unwrap();
+    bench.book().put_off(Entry { attempt: 7, due_at: later, ..entry.clone() }).unwrap();
     assert!(bench.claim(System::PagerDuty).is_empty());
     assert_eq!(bench.book().claim(System::PagerDuty, 1, later).unwrap()[0].entry, entry);
     bench.reopen();
@@ -125,7 +125,7 @@ fn a_durable_release_is_kept(mut bench: Bench) {
     let later = NOW.plus(Duration::from_secs(30));
     bench.record(created("A"));
     let entry = bench.claim_one(System::PagerDuty).entry;
-    bench.book().release(Entry { attempt: 7, due_at: later, ..entry }, true).unwrap();
+    bench.book().release(Entry { attempt: 7, due_at: later, ..entry }).unwrap();
     bench.commit();
     bench.reopen();
     assert!(bench.claim(System::PagerDuty).is_empty());
@@ -141,7 +141,7 @@ fn a_look_is_never_stored(mut bench: Bench) {
     bench.record(created("A"));
     let entry = bench.claim_one(System::PagerDuty).entry;
     bench.book().save(looked(entry.clone())).unwrap();
-    bench.book().release(looked(entry.clone()), true).unwrap();
+    bench.book().release(looked(entry.clone())).unwrap();
     assert_eq!(bench.claim_one(System::PagerDuty).entry.step, Step::Ready);
     bench.book().settle(looked(entry), became("P1"), NOW).unwrap();
     bench.commit();
@@ -178,7 +178,7 @@ fn only_a_claimed_entry_can_be_settled(mut bench: Bench) {
     bench.book().settle(entry.clone(), became("P1"), NOW).unwrap();
     assert_eq!(bench.book().settle(entry.clone(), became("P1"), NOW).map(|_| ()), void);
     assert_eq!(bench.book().save(entry.clone()), void);
-    assert_eq!(bench.book().release(entry.clone(), true), void);
+    assert_eq!(bench.book().release(entry.clone()), void);
     // Neither does the claim of the entry behind it make it good.
     bench.claim_one(System::PagerDuty);
     assert_eq!(bench.book().settle(entry, became("P1"), NOW).map(|_| ()), void);

@@ -66,7 +66,7 @@ fn a_batch_is_synced_once_and_one_that_changes_nothing_never() {
     book.record(once(&["same"], created("C"))).unwrap();
     let mut entry = book.claim(System::PagerDuty, 1, NOW).unwrap().remove(0).entry;
     entry.attempt += 1;
-    book.release(entry, false).unwrap();
+    book.put_off(entry).unwrap();
     book.link(&alert_id("B")).unwrap();
     book.commit().unwrap();
     assert_eq!(memory.syncs(), opened + 1);

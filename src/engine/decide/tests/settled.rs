@@ -178,7 +178,7 @@ fn every_reason_reads_as_words() {
     let rows = [
         (Reason::Mirrored, "mirrored"),
         (Reason::Linked, "linked"),
-        (Reason::Echo(Guard::WrittenNote), "echo (WrittenNote)"),
+        (Reason::Echo(Guard::WrittenNote), "echo (written note)"),
         (Reason::InStep, "in step"),
         (Reason::Stale, "stale"),
         (Reason::Duplicate, "duplicate"),
