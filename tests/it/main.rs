@@ -1,6 +1,7 @@
 //! Stories through real sockets: crosspage between the two simulators. Nothing here sleeps for luck: a story acts, waits
 //! until everything is quiet, and looks.
 
+mod crash;
 mod delivery;
 mod harness;
 mod loops;
