@@ -156,10 +156,9 @@ impl Courier {
             let store = self.store.clone();
             let more_work = store.work_changed(self.system);
             let free = self.settings.concurrency.saturating_sub(running.len());
-            let claims = match self.store.claim(self.system, free, now()).await {
-                Ok(claims) => claims,
+            let Ok(claims) = self.store.claim(self.system, free, now()).await else {
                 // Whoever owns the store sees the failure and ends the process.
-                Err(_) => break,
+                break;
             };
             if !claims.is_empty() {
                 for claim in claims {

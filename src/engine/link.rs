@@ -83,6 +83,9 @@ pub struct Known {
     pub status: Status,
     /// Since when, by that vendor's clock.
     pub at: Option<Timestamp>,
+    /// Whether the time is told by the second only, and may be up to a second too early.
+    #[serde(default)]
+    pub by_the_second: bool,
 }
 
 /// A state that was commanded.
@@ -123,7 +126,7 @@ impl Side {
             return Observed::Stale;
         }
         let from = self.known.map(|k| k.status);
-        self.known = Some(Known { status, at: at.or(known_at) });
+        self.known = Some(Known { status, at: at.or(known_at), by_the_second: false });
         if from == Some(status) { Observed::Same } else { Observed::Changed { from } }
     }
 
@@ -209,7 +212,7 @@ impl TextHash {
 impl Link {
     /// A new link for an alert that is open, as it was when it was created.
     pub fn new(alert: AlertId, facts: AlertFacts, page: Page, now: Timestamp) -> Self {
-        let known = Known { status: Status::Open, at: None };
+        let known = Known { status: Status::Open, at: None, by_the_second: false };
         Self {
             alert,
             linked_at: now,

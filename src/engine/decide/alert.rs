@@ -129,6 +129,8 @@ fn state(mut draft: Draft<'_>, status: Status, words: Option<&str>) -> Decision 
         }
         Observed::Changed { .. } if draft.target(System::PagerDuty) == Some(status) => Reason::InStep,
         Observed::Changed { .. } => {
+            // What we were still to do to the alert is older than what was done to it now.
+            draft.link.opsgenie.commanded = None;
             draft.command_status(System::PagerDuty, status);
             let done = match status {
                 Status::Open => "let go of the alert: it is not acknowledged any more",

@@ -156,6 +156,8 @@ fn changed(mut draft: Draft<'_>, from: Option<Status>, status: Status, change: &
             }
         }
     };
+    // What we were still to do to the incident is older than what was done to it now.
+    draft.link.pagerduty.commanded = None;
     draft.write_note(System::Opsgenie, text::about(System::PagerDuty, &sentence));
     draft.done(Reason::Mirrored)
 }

@@ -68,6 +68,8 @@ pub enum Reason {
     NoIncident,
     /// A late change of ours reopened what a person had resolved: it is resolved again.
     Revived,
+    /// A late change of ours undid what a person had done meanwhile: that is restored.
+    PutRight,
     /// The same note came once by itself and once inside another action.
     NoteTwin,
     /// A command was carried out.
@@ -131,6 +133,7 @@ impl fmt::Display for Reason {
             Self::AlertDeleted => f.write_str("alert deleted"),
             Self::NoIncident => f.write_str("no incident"),
             Self::Revived => f.write_str("revived"),
+            Self::PutRight => f.write_str("put right"),
             Self::NoteTwin => f.write_str("note twin"),
             Self::Carried => f.write_str("carried out"),
             Self::Overtaken => f.write_str("overtaken"),
@@ -224,16 +227,16 @@ impl<'a> Draft<'a> {
         self.policy.identity.is_ours(system, &self.event.actor)
     }
 
-    /// Whether this is a change of ours that says nothing new. The answers to our writes tell the time of the change by
-    /// the second only (PagerDuty), or a little late (Opsgenie's `processedAt`), so an echo within a second of what is
-    /// known is taken as older: it must not bring back a state that a later command of ours has changed since.
+    /// Whether this is a change of ours that says nothing new. PagerDuty's answers to our writes tell the time of the change
+    /// by the second only, so an echo within a second of such a time is taken as older: it must not bring back a state that
+    /// a later command of ours has changed since.
     fn is_late_echo(&self, system: System, status: Status) -> bool {
         let side = self.link.side(system);
         if side.commanded.is_some_and(|c| c.status == status) || !self.is_ours(system) {
             return false;
         }
-        let known_at = side.known.and_then(|k| k.at);
-        matches!((self.event.occurred_at, known_at), (Some(at), Some(known_at)) if at < known_at.plus(TELLING))
+        let told_by_the_second = side.known.filter(|known| known.by_the_second).and_then(|known| known.at);
+        matches!((self.event.occurred_at, told_by_the_second), (Some(at), Some(known_at)) if at < known_at.plus(TELLING))
     }
 
     /// Whether nobody tells who wrote a note, and it begins as ours do.

@@ -4,7 +4,7 @@ use super::super::event::{
     Actor, AlertAction, AlertEvent, AlertFacts, Event, EventBody, IncidentChange, IncidentEvent, Settled, Status,
     System, Timestamp,
 };
-use super::super::link::{Known, Link, Page};
+use super::super::link::{Known, Link, Observed, Page};
 use super::super::outbox::call::IncidentState;
 use super::super::outbox::{Action, DropReason, FetchedAlert, Outcome};
 use super::{Decision, Draft, Reason, Unlinked, page, text, too_old, unlinked};
@@ -12,13 +12,15 @@ use super::{Decision, Draft, Reason, Unlinked, page, text, too_old, unlinked};
 pub(super) fn decide(mut draft: Draft<'_>, settled: &Settled) -> Decision {
     let to = settled.entry.command.to;
     let action = &settled.entry.command.action;
+    let mut wanted = true;
     if let Action::SetStatus { mark, .. } = action {
+        wanted = draft.link.side(to).commanded.is_some_and(|c| c.mark == *mark);
         draft.link.side_mut(to).clear_commanded(*mark);
     }
     match &settled.outcome {
         Outcome::Created { incident, at, author, .. } => {
             // A state that was read says nothing of who did it: the webhook, or the reconciler, will.
-            draft.link.pagerduty.known.get_or_insert(Known { status: Status::Open, at: *at });
+            draft.link.pagerduty.known.get_or_insert(Known { status: Status::Open, at: *at, by_the_second: true });
             if draft.link.incident().is_none() {
                 draft.link.page = Page::Standing(incident.clone());
             }
@@ -43,7 +45,7 @@ pub(super) fn decide(mut draft: Draft<'_>, settled: &Settled) -> Decision {
         }
         Outcome::InState { status, at } => {
             in_state(&mut draft.link, to, *status, *at);
-            draft.done(Reason::Carried)
+            if wanted { draft.done(Reason::Carried) } else { put_right(draft, to, Reason::Carried) }
         }
         Outcome::Superseded { .. } => superseded(draft, to, action),
         Outcome::Prioritised => draft.done(Reason::Carried),
@@ -58,11 +60,13 @@ pub(super) fn decide(mut draft: Draft<'_>, settled: &Settled) -> Decision {
         Outcome::FetchedIncident(Some(incident)) => fetched_incident(draft, incident),
         Outcome::FetchedIncident(None) => draft.done(Reason::Fetched),
         Outcome::FetchedNote(text) => fetched_note(draft, text.as_deref(), Reason::Fetched),
-        Outcome::Dropped(why) => {
-            if *why == DropReason::ClosedBeforeDelivery {
-                draft.link.page = Page::Withheld;
-                draft.link.pagerduty.commanded = None;
-            }
+        Outcome::Dropped(DropReason::ClosedBeforeDelivery) => {
+            draft.link.page = Page::Withheld;
+            draft.link.pagerduty.commanded = None;
+            draft.done(Reason::Overtaken)
+        }
+        Outcome::Dropped(DropReason::NotWanted) => put_right(draft, to, Reason::Overtaken),
+        Outcome::Dropped(DropReason::AlreadyCreated | DropReason::NoIncident | DropReason::AlertDeleted) => {
             draft.done(Reason::Overtaken)
         }
         Outcome::Dead { .. } => match action {
@@ -84,9 +88,34 @@ pub(super) fn decide(mut draft: Draft<'_>, settled: &Settled) -> Decision {
 /// The side is where we wanted it. A webhook may have told a later state meanwhile, which then stands.
 fn in_state(link: &mut Link, system: System, status: Status, at: Option<Timestamp>) {
     match system {
-        System::Opsgenie => link.observe_alert(status, at),
-        System::PagerDuty => link.pagerduty.observe(status, at),
-    };
+        System::Opsgenie => {
+            link.observe_alert(status, at);
+        }
+        System::PagerDuty => {
+            let observed = link.pagerduty.observe(status, at);
+            if let (Observed::Same | Observed::Changed { .. }, Some(known)) = (observed, &mut link.pagerduty.known) {
+                known.by_the_second = true;
+            }
+        }
+    }
+}
+
+/// Compares the sides after a change that was not wanted any more. Mostly its echo was merely quicker than its answer; but
+/// if a person has moved on while it was under way, it may have undone what they did. The other side knows what they wanted.
+/// Nothing that is over is touched.
+fn put_right(mut draft: Draft<'_>, to: System, otherwise: Reason) -> Decision {
+    let side = draft.link.side(to);
+    let is = side.known.map(|k| k.status);
+    // With a further command under way, the end of that one is the time to compare.
+    let settled = side.commanded.is_none();
+    let wanted = draft.link.side(to.peer()).target();
+    match (is, wanted) {
+        (Some(is), Some(wanted)) if settled && is != wanted && is != Status::Resolved && wanted != Status::Resolved => {
+            draft.command_status(to, wanted);
+            draft.done(Reason::PutRight)
+        }
+        _ => draft.done(otherwise),
+    }
 }
 
 /// The other side is over and was left alone. What is known of it is not changed: the webhook of the resolution is on its

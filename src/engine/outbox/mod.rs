@@ -285,6 +285,8 @@ pub enum DropReason {
     NoIncident,
     /// The alert was deleted.
     AlertDeleted,
+    /// The state is not wanted any more: a person, or a later command, has moved on.
+    NotWanted,
 }
 
 const BACK_OFF_FIRST: Duration = Duration::from_secs(1);

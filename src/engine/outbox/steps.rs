@@ -86,7 +86,7 @@ pub fn next(entry: &Entry, link: &Link, now: Timestamp) -> Next {
 
 /// Whether events have made the entry superfluous, or have told what became of it.
 fn overtaken(entry: &Entry, link: &Link) -> Option<Outcome> {
-    let nothing_sent = matches!(entry.step, Step::Ready);
+    let nothing_sent = matches!(entry.step, Step::Ready | Step::Looked(_));
     match (&entry.command.action, entry.command.to) {
         (Action::Create(_), _) if link.incident().is_some() => Some(Outcome::Dropped(DropReason::AlreadyCreated)),
         (Action::Create(_), _) => {
@@ -103,9 +103,13 @@ fn overtaken(entry: &Entry, link: &Link) -> Option<Outcome> {
             }
             unreachable(system, link)
         }
-        (Action::SetStatus { .. } | Action::UpdatePriority { .. } | Action::FetchIncident, system) => {
-            unreachable(system, link)
+        (Action::SetStatus { mark, .. }, system) => {
+            // What was heard or commanded since then is newer. Once sent, it is carried on with: it may have had its effect.
+            let wanted = link.side(system).commanded.is_some_and(|c| c.mark == *mark);
+            let untold = unreachable(system, link);
+            untold.or_else(|| (nothing_sent && !wanted).then_some(Outcome::Dropped(DropReason::NotWanted)))
         }
+        (Action::UpdatePriority { .. } | Action::FetchIncident, system) => unreachable(system, link),
     }
 }
 
@@ -397,8 +401,10 @@ fn refusal(entry: Entry, meaning: Refusal, reason: String, wrote: bool, now: Tim
 /// Puts the entry off, or gives it up if it was put off for too long.
 fn later(entry: Entry, reason: String, hold: Option<Duration>, now: Timestamp) -> Settlement {
     let attempt = entry.attempt + 1;
-    let wait = back_off(entry.id, attempt).max(hold.unwrap_or_default());
-    let waited_ms = entry.waited_ms.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+    let own = back_off(entry.id, attempt);
+    // What the vendor asks of everybody is a pause, and does not count.
+    let wait = own.max(hold.unwrap_or_default());
+    let waited_ms = entry.waited_ms.saturating_add(u64::try_from(own.as_millis()).unwrap_or(u64::MAX));
     if Duration::from_millis(waited_ms) >= GIVE_UP_AFTER {
         return Settlement::Done(Outcome::Dead { reason: format!("given up after 72 h: {reason}") });
     }

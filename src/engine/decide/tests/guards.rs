@@ -214,17 +214,6 @@ fn an_echo_within_the_second_of_the_answer_does_not_undo_what_we_did_since() {
 }
 
 #[test]
-fn the_same_holds_for_an_alert() {
-    let mut pair = Pair::open();
-    pair.hear(acknowledged().at(1));
-    pair.hear(unacknowledged().at(2));
-    pair.settle("OG acknowledged", in_state(Status::Acknowledged, 2));
-    pair.settle("OG open", in_state(Status::Open, 3));
-    pair.expect(ack().by("us").at_ms(3_100), Reason::Echo(Guard::Actor), &[]);
-    assert_eq!(pair.known().0, Some(Status::Open));
-}
-
-#[test]
 fn what_people_do_after_our_change_was_heard_of_counts_though_it_is_not_answered_yet() {
     let mut pair = Pair::open();
     pair.hear(ack().at(1));

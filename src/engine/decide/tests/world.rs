@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use super::super::super::outbox::steps::{self, Next};
 use super::*;
 
 /// Draws numbers from a seed; the same seed draws the same ones.
@@ -116,6 +117,11 @@ impl World {
         let vendor = self.at(system);
         let (None, Some(command)) = (&vendor.answer, vendor.lane.front().cloned()) else { return };
         let status = vendor.status;
+        let entry = Entry::new(1, self.pair.link().alert.clone(), command.clone(), Timestamp::from_millis(0));
+        if let Next::Done(outcome) = steps::next(&entry, self.pair.link(), Timestamp::from_millis(0)) {
+            self.at(system).answer = Some(outcome);
+            return;
+        }
         self.log.push(format!("{} sent {}", self.now, line(&command)));
         let answer = match command.action {
             Action::SetStatus { status: wanted, .. } if status == Status::Resolved && wanted != Status::Resolved => {
@@ -237,6 +243,7 @@ fn whatever_people_do_it_ends_and_each_thing_costs_three_commands_at_most() {
             let mut world = World::new(seed, |policy| policy.on_pagerduty_resolved = on_resolved);
             let sent = world.run(People::Hasty, ACTIONS);
             assert!(sent <= 3 * ACTIONS as usize, "seed {seed}: {sent} commands\n{}", world.log.join("\n"));
+            world.expect_in_step();
         }
     }
 }

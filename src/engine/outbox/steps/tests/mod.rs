@@ -7,7 +7,7 @@ mod pagerduty;
 mod patience;
 
 use super::super::super::event::{AlertFacts, AlertId, IncidentId, Priority};
-use super::super::super::link::WrittenNote;
+use super::super::super::link::{Commanded, WrittenNote};
 use super::super::call::{Answer, Failure, Refusal, RequestState};
 use super::super::{Command, FetchedAlert, NewIncident};
 use super::*;
@@ -26,7 +26,12 @@ fn alert() -> AlertId {
 
 fn link() -> Link {
     let page = Page::Standing(IncidentId::try_from("Q1").unwrap());
-    Link::new(alert(), AlertFacts::default(), page, at(0))
+    let mut link = Link::new(alert(), AlertFacts::default(), page, at(0));
+    // Whatever state the entry of a test is for, it is the one that is wanted.
+    for system in [System::Opsgenie, System::PagerDuty] {
+        link.side_mut(system).commanded = Some(Commanded { status: Status::Open, mark: MARK });
+    }
+    link
 }
 
 fn pending() -> Link {
@@ -206,6 +211,19 @@ fn what_was_never_sent_is_sent_after_a_look_where_a_late_write_could_revive() {
     }
     let reads = fetches().map(|entry| next_line(&entry, &link(), 0));
     assert_eq!(reads, ["read_alert", "read_incident", "list_incident_notes"]);
+}
+
+#[test]
+fn a_state_that_is_not_wanted_any_more_is_dropped_unless_it_may_have_been_sent() {
+    for system in [System::Opsgenie, System::PagerDuty] {
+        let mut link = link();
+        for commanded in [None, Some(Commanded { status: Status::Acknowledged, mark: MARK + 1 })] {
+            link.side_mut(system).commanded = commanded;
+            let entry = state(system, Status::Acknowledged);
+            assert_eq!(next_line(&entry, &link, 0), "dropped NotWanted");
+            assert_ne!(next_line(&entry.unsure(), &link, 60_000), "dropped NotWanted");
+        }
+    }
 }
 
 #[test]
