@@ -94,6 +94,13 @@ impl Ordeal {
         self.park();
     }
 
+    /// Stops crosspage in good order, whatever is under way.
+    fn stop(&self, binary: Binary) {
+        let status = binary.terminate();
+        self.park();
+        assert_eq!(status.code(), Some(0), "an orderly end");
+    }
+
     fn park(&self) {
         self.opsgenie.model().park_webhooks(true);
         self.pagerduty.model().park_webhooks(true);
@@ -132,9 +139,7 @@ impl Ordeal {
         let started = Instant::now();
         loop {
             self.wait_for_quiet(&mut binary, started).await;
-            self.park();
-            let status = binary.terminate();
-            assert_eq!(status.code(), Some(0), "an orderly end");
+            self.stop(binary);
             let store = self.open_store();
             let summary = store.summary().await.unwrap();
             if is_idle(&summary) && self.opsgenie.is_quiet() && self.pagerduty.is_quiet() && self.are_webhooks_through()
@@ -216,6 +221,11 @@ async fn nothing_is_lost_doubled_or_turned_around_however_often_the_process_is_k
         let moment = moments[usize::try_from(dice.below(3)).unwrap()];
         let count = 1 + usize::try_from(dice.below(25)).unwrap();
         ordeal.work_until(&mut binary, &mut load, moment, count).await;
+        if dice.below(8) == 0 {
+            ordeal.stop(binary);
+            binary = ordeal.start();
+            ordeal.work_until(&mut binary, &mut load, moment, count).await;
+        }
         ordeal.kill(binary);
     }
     ordeal.opsgenie.model().faults.clear();
@@ -284,30 +294,30 @@ fn check_story(ordeal: &Ordeal, story: &Story) -> Vec<String> {
         }
         return wrong;
     };
-    let mut compare = |what: &str, found: Vec<String>, expected: Vec<String>| {
-        if found != expected {
+    let with = |prefix: &str, notes: Vec<&String>| -> Vec<String> {
+        notes.into_iter().filter_map(|text| text.strip_prefix(prefix).map(str::to_owned)).collect()
+    };
+    let in_incident = || incident.notes.iter().map(|note| &note.text).collect();
+    let in_alert = || alert.notes.iter().map(|note| &note.text).collect();
+    let told = [
+        ("notes in the incident", with("[Opsgenie] jane@example.com: ", in_incident()), &story.to_incident),
+        ("notes in the alert", with("[PagerDuty] Ada Oncall: ", in_alert()), &story.to_alert),
+    ];
+    for (what, found, expected) in told {
+        if found != *expected {
             wrong.push(format!("{} {what}:\n found    {found:?}\n expected {expected:?}", alert.id));
         }
-    };
-    let with = |prefix: &str, texts: Vec<String>| -> Vec<String> {
-        texts.into_iter().filter_map(|text| text.strip_prefix(prefix).map(str::to_owned)).collect()
-    };
-    let owned = |texts: &[&str]| -> Vec<String> { texts.iter().map(|&text| text.to_owned()).collect() };
-    let in_incident: Vec<String> = incident.notes.iter().map(|note| note.text.clone()).collect();
-    let in_alert: Vec<String> = alert.notes.iter().map(|note| note.text.clone()).collect();
-    compare(
-        "notes in the incident",
-        with("[Opsgenie] jane@example.com: ", in_incident.clone()),
-        story.to_incident.clone(),
-    );
-    compare("notes in the alert", with("[PagerDuty] Ada Oncall: ", in_alert.clone()), story.to_alert.clone());
-    if story.drives != Drives::Both {
-        compare(
-            "states told to the incident",
-            with("[Opsgenie] jane@example.com ", in_incident),
-            owned(&story.alert_states),
-        );
-        compare("states told to the alert", with("[PagerDuty] Ada Oncall ", in_alert), owned(&story.incident_states));
+    }
+    // States are compared by level, so one that did not last may be told to nobody; but nothing is told twice or made up.
+    let told = [
+        ("states in the incident", with("[Opsgenie] jane@example.com ", in_incident()), &story.alert_states),
+        ("states in the alert", with("[PagerDuty] Ada Oncall ", in_alert()), &story.incident_states),
+    ];
+    for (what, found, possible) in told {
+        let mut possibly = possible.iter();
+        if !found.iter().all(|state| possibly.any(|possible| possible == state)) {
+            wrong.push(format!("{} {what}:\n found    {found:?}\n possible {possible:?}", alert.id));
+        }
     }
     let (closed, resolved) = (alert.status == AlertStatus::Closed, incident.status == IncidentStatus::Resolved);
     let acknowledged = incident.status == IncidentStatus::Acknowledged;
