@@ -19,9 +19,12 @@ use tempfile::TempDir;
 
 use crate::harness::{LOOK_EVERY, TOO_LONG};
 use binary::{Binary, Log};
-use load::{Dice, Drives, Load, Story};
+use load::{Dice, Load, Story};
 
 const KILLS: usize = 20;
+
+/// How long people think before they do the next thing.
+const PACE: Duration = Duration::from_millis(15);
 
 /// How many webhooks may be outstanding before people wait with what they do next.
 const BUSY: usize = 6;
@@ -130,7 +133,7 @@ impl Ordeal {
             if !self.is_busy() {
                 load.act(&self.opsgenie, &self.pagerduty);
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(PACE).await;
         }
     }
 
