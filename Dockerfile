@@ -1,7 +1,7 @@
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /build
 COPY . .
-RUN cargo build --release --locked --bin crosspage
+RUN cargo build --release --locked --bin crosspage --config 'profile.release.strip="symbols"'
 
 FROM debian:bookworm-slim
 RUN apt-get update \

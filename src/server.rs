@@ -214,13 +214,14 @@ impl Visit {
 
     async fn record(self, state: &State, event: Event) -> HttpResponse {
         let event = Event { request_id: Some(self.request_id.clone()), ..event };
-        let (alert, incident) = match &event.body {
-            EventBody::Alert(happened) => (Some(happened.alert.to_string()), None),
-            EventBody::Incident(happened) => (None, Some(happened.incident.to_string())),
-            EventBody::Settled(_) => (None, None),
+        let (name, alert, incident) = match &event.body {
+            EventBody::Alert(happened) => (happened.action.name().to_owned(), Some(happened.alert.to_string()), None),
+            EventBody::Incident(happened) => {
+                (happened.change.name().to_owned(), None, Some(happened.incident.to_string()))
+            }
+            EventBody::Settled(_) => ("settled".to_owned(), None, None),
         };
-        let recorded = state.doors.store.record(event).await;
-        let recorded = match recorded {
+        let recorded = match state.doors.store.record(event).await {
             Ok(recorded) => recorded,
             Err(error) => return self.not_stored(&error),
         };
@@ -228,6 +229,7 @@ impl Visit {
         info!(
             vendor = %self.system,
             request.id = %self.request_id,
+            event = %name.escape_debug(),
             alert.id = alert,
             incident.id = incident,
             verdict,

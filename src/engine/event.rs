@@ -353,6 +353,26 @@ pub enum AlertAction {
     Other(String),
 }
 
+impl AlertAction {
+    /// A word for logs.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Create => "create",
+            Self::Acknowledge { .. } => "acknowledge",
+            Self::Unacknowledge { .. } => "unacknowledge",
+            Self::Close { .. } => "close",
+            Self::AddNote { .. } => "add_note",
+            Self::UpdatePriority => "update_priority",
+            Self::AssignOwnership { .. } => "assign_ownership",
+            Self::TakeOwnership => "take_ownership",
+            Self::Snooze => "snooze",
+            Self::EscalateToNext => "escalate_to_next",
+            Self::Delete => "delete",
+            Self::Other(name) => name,
+        }
+    }
+}
+
 /// Something happened to an incident.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IncidentEvent {
@@ -388,6 +408,22 @@ pub enum IncidentChange {
     Annotated(IncidentNote),
     /// Anything else; the vendor's name of it is kept.
     Other(String),
+}
+
+impl IncidentChange {
+    /// A word for logs.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Triggered => "triggered",
+            Self::Acknowledged => "acknowledged",
+            Self::Unacknowledged => "unacknowledged",
+            Self::Resolved => "resolved",
+            Self::MergedInto(_) => "merged",
+            Self::Reopened => "reopened",
+            Self::Annotated(_) => "annotated",
+            Self::Other(name) => name,
+        }
+    }
 }
 
 /// A note on an incident.

@@ -64,6 +64,24 @@ async fn a_note_that_is_throttled_shows_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_vendor_that_says_how_long_to_wait_is_left_alone_for_so_long() {
+    let world = World::new().await;
+    let (alert, _) = world.linked("Disk full").await;
+    let (other, _) = world.linked("CPU busy").await;
+    world.pagerduty.model().faults.once("POST", "/notes", Fault::Throttle { with_headers: true, reset_s: 2 });
+    world.opsgenie.model().human_adds_note(&alert, JANE, "throttled");
+    let throttled_at = || world.pagerduty.model().calls().iter().find(|call| call.status == 429).map(|call| call.at_ms);
+    world.until("the note was throttled", async || throttled_at().is_some()).await;
+    world.opsgenie.model().human_adds_note(&other, JANE, "another link waits as well");
+    world.settle().await;
+    let throttled_at = throttled_at().unwrap();
+    let calls = world.pagerduty.model().calls().to_vec();
+    let next = calls.iter().filter(|call| call.status != 429).map(|call| call.at_ms).find(|at| *at >= throttled_at);
+    assert!(next.unwrap() >= throttled_at + 2_000);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_note_whose_answer_never_comes_shows_once() {
     let mut plan = Plan::new();
     plan.tuning.http.timeout = std::time::Duration::from_millis(300);
