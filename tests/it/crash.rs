@@ -59,6 +59,7 @@ impl Ordeal {
         of_opsgenie.behaviour.read_lag_ms = 1_000;
         let mut of_pagerduty = pagerduty::Options::default();
         of_pagerduty.behaviour.webhook_retries = webhook_retries;
+        of_pagerduty.behaviour.read_lag_ms = 1_000;
         of_pagerduty.behaviour.note_trim_chars = Some(load::TRIMMED_AT);
         let opsgenie = opsgenie::Server::start(of_opsgenie.clone()).await.unwrap();
         let pagerduty = pagerduty::Server::start(of_pagerduty.clone()).await.unwrap();
