@@ -174,7 +174,7 @@ pub enum Step {
     /// The state was read right now, and the write may follow. Never stored: after a restart it is read again.
     #[serde(skip)]
     Looked(call::IncidentState),
-    /// A write is on its way. Stored before it is sent; found after a restart, it is as good as [`Step::Unsure`].
+    /// A write is on its way. Stored before it is sent; found at a claim, whoever sent it has not lived to see its end.
     Sending {
         /// When it was sent, by our clock.
         sent_at: Timestamp,
@@ -199,10 +199,12 @@ pub enum Step {
 }
 
 impl Step {
-    /// The step as it must be read after a restart: whatever was on its way is unsure now.
-    pub fn after_restart(self) -> Self {
+    /// The step as it must be read by whoever takes the entry up at `now`: whatever was on its way is unsure. It may have
+    /// been on its way until just now: a call takes as long as its time-out allows, and the process may have ended at its
+    /// very end.
+    pub fn taken_up(self, now: Timestamp) -> Self {
         match self {
-            Self::Sending { sent_at } => Self::Unsure { since: sent_at },
+            Self::Sending { .. } => Self::Unsure { since: now },
             Self::Looked(_) => Self::Ready,
             Self::Ready | Self::Unsure { .. } | Self::Accepted { .. } | Self::Doubted { .. } => self,
         }

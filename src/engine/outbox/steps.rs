@@ -177,7 +177,7 @@ fn not_for(entry: &Entry) -> Outcome {
 pub fn settle(entry: Entry, link: &Link, others: &[String], answer: Answer, now: Timestamp) -> Settlement {
     match answer {
         Answer::Failed(failure) => failed(entry, failure, now),
-        Answer::Incident(state) => on_incident(entry, state, now),
+        Answer::Incident(state) => on_incident(entry, link, state, now),
         Answer::Found(Some(state)) => Settlement::Done(created(state, None)),
         Answer::Found(None) => resend(entry),
         Answer::Alert(alert) => match &entry.command.action {
@@ -203,7 +203,7 @@ fn resend(entry: Entry) -> Settlement {
     Settlement::Again(Entry { step: Step::Ready, ..entry })
 }
 
-fn on_incident(entry: Entry, state: IncidentState, now: Timestamp) -> Settlement {
+fn on_incident(entry: Entry, link: &Link, state: IncidentState, now: Timestamp) -> Settlement {
     let wrote = matches!(entry.step, Step::Sending { .. });
     match &entry.command.action {
         Action::Create(_) => {
@@ -214,6 +214,14 @@ fn on_incident(entry: Entry, state: IncidentState, now: Timestamp) -> Settlement
         Action::UpdatePriority { .. } if wrote => Settlement::Done(Outcome::Prioritised),
         Action::UpdatePriority { .. } if state.status == Status::Resolved => Settlement::Done(Outcome::NotApplicable),
         Action::UpdatePriority { .. } => Settlement::Again(Entry { step: Step::Looked(state), ..entry }),
+        // The reading may be older than what is known.
+        Action::SetStatus { status, .. }
+            if state.status == *status
+                && entry.step == Step::Ready
+                && link.pagerduty.known.is_some_and(|known| known.status != *status) =>
+        {
+            look_again(entry, now)
+        }
         Action::SetStatus { status, .. } if state.status == *status => {
             Settlement::Done(Outcome::InState { status: state.status, at: state.at })
         }
@@ -322,6 +330,12 @@ fn absent(entry: Entry, outcome: Outcome, now: Timestamp) -> Settlement {
     Settlement::Later { entry: Entry { queued_at, due_at: conclusive, ..entry }, hold: None }
 }
 
+/// A first reading says what cannot be, going by what is known. Perhaps it only lags behind: the next one is believed.
+fn look_again(entry: Entry, now: Timestamp) -> Settlement {
+    let due_at = now.plus(read_lag(entry.command.to));
+    Settlement::Later { entry: Entry { step: Step::Unsure { since: now }, due_at, ..entry }, hold: None }
+}
+
 /// The vendor took the write, and it had no effect.
 fn refused(entry: Entry, reason: &str, now: Timestamp) -> Settlement {
     let refusals = entry.refusals + 1;
@@ -380,6 +394,12 @@ fn refusal(entry: Entry, meaning: Refusal, reason: String, wrote: bool, now: Tim
         (Action::FetchAlert, Refusal::NotFound) => absent(entry, Outcome::FetchedAlert(None), now),
         (Action::FetchIncident, Refusal::NotFound) => absent(entry, Outcome::FetchedIncident(None), now),
         (Action::FetchNote { .. }, Refusal::NotFound) => absent(entry, Outcome::FetchedNote(None), now),
+        // What is to be changed may have been created just now.
+        (Action::SetStatus { .. } | Action::UpdatePriority { .. }, Refusal::NotFound)
+            if !wrote && entry.step == Step::Ready =>
+        {
+            look_again(entry, now)
+        }
         (
             Action::Create(_)
             | Action::SetStatus { .. }

@@ -25,7 +25,7 @@ impl Book {
                 }
                 let mut entry: Entry = book.table.need(&keys::entry(system, &alert, id))?;
                 // Whoever stored that it was sending has not said how that ended.
-                entry.step = entry.step.after_restart();
+                entry.step = entry.step.taken_up(now);
                 let sibling_notes = book.sibling_notes(&link)?;
                 claims.push(Claim { entry, link, sibling_notes });
             }

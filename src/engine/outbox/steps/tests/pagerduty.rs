@@ -78,6 +78,25 @@ fn an_incident_is_read_before_its_state_is_changed_and_never_revived() {
 }
 
 #[test]
+fn a_reading_that_contradicts_what_is_known_is_taken_again_when_it_must_show() {
+    let mut link = link();
+    link.pagerduty.observe(Status::Acknowledged, Some(at(9)));
+    let open = state(System::PagerDuty, Status::Open);
+    let rows = [
+        (open.clone(), Answer::Incident(incident(Status::Open)), "is open"),
+        (open, refused_as(Refusal::NotFound), "dead"),
+        (priority(), refused_as(Refusal::NotFound), "dead"),
+    ];
+    for (entry, answer, line) in rows {
+        let (first, entry) = settled(&entry, &link, answer.clone(), 10);
+        let entry = entry.unwrap();
+        assert_eq!((first.as_str(), entry.due_at, entry.attempt), ("later unsure", at(2_010), 0));
+        assert_eq!(next_line(&entry, &link, 2_010), "read_incident");
+        assert_eq!(settle_line(&entry, &link, answer, 2_010), line, "by then it must show");
+    }
+}
+
+#[test]
 fn the_answer_to_a_change_of_state_must_show_it() {
     let wrote = state(System::PagerDuty, Status::Open).sending();
     assert_eq!(settle_line(&wrote, &link(), Answer::Incident(incident(Status::Open)), 5), "is open");

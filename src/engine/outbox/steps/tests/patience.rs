@@ -68,19 +68,20 @@ fn what_is_absent_is_believed_only_when_it_must_show() {
 }
 
 #[test]
-fn after_a_restart_what_was_on_its_way_is_unsure() {
+fn after_a_restart_what_was_on_its_way_is_unsure_from_then_on() {
     let since = at(3);
+    let now = at(20_000);
     let accepted = Step::Accepted { request_id: "r1".into(), since };
     let rows = [
         (Step::Ready, Step::Ready),
         (Step::Looked(incident(Status::Open)), Step::Ready),
-        (Step::Sending { sent_at: since }, Step::Unsure { since }),
+        (Step::Sending { sent_at: since }, Step::Unsure { since: now }),
         (Step::Unsure { since }, Step::Unsure { since }),
         (accepted.clone(), accepted),
         (Step::Doubted { reason: "no".into() }, Step::Doubted { reason: "no".into() }),
     ];
     for (before, after) in rows {
-        assert_eq!(before.after_restart(), after);
+        assert_eq!(before.taken_up(now), after);
     }
 }
 
