@@ -158,9 +158,11 @@ fn policy(config: &Config) -> Policy {
         on_pagerduty_resolved: config.on_pagerduty_resolved,
         identity: Identity {
             pagerduty_ids: std::collections::BTreeSet::new(),
+            pagerduty_email: config.pagerduty.email.clone(),
             pagerduty_name: config.pagerduty.user.clone(),
             opsgenie_user: config.opsgenie.user.clone(),
         },
+        pagerduty_service: config.pagerduty.service_id.clone(),
         // The store knows when it was made, and tells the committer.
         first_ran_at: Timestamp::from_millis(0),
         retention: config.retention,

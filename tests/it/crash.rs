@@ -5,7 +5,7 @@
 mod binary;
 mod load;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::env;
 use std::time::{Duration, Instant};
 
@@ -192,11 +192,8 @@ impl Ordeal {
         let url: DatabaseUrl = database(&self.folder).parse().unwrap();
         let policy = Policy {
             on_pagerduty_resolved: OnResolved::Note,
-            identity: Identity {
-                pagerduty_ids: BTreeSet::new(),
-                pagerduty_name: String::new(),
-                opsgenie_user: String::new(),
-            },
+            identity: Identity::default(),
+            pagerduty_service: String::new(),
             first_ran_at: Timestamp::from_millis(0),
             retention: Duration::from_secs(30 * 24 * 3600),
             alert_page: None,
