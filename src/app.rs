@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::delivery::{self, Vendors};
 use crate::engine::{Identity, Policy, Timestamp};
 use crate::http::{HttpSettings, InvalidSetting};
-use crate::server::{self, Doors};
+use crate::server::{self, Doors, Patience};
 use crate::store::{self, Store, StoreError};
 use crate::{opsgenie, pagerduty};
 
@@ -73,6 +73,7 @@ impl Application {
                 config.opsgenie.webhook_token.clone(),
             ),
             pagerduty_secrets: config.pagerduty.webhook_secrets.clone(),
+            patience: Patience::default(),
         };
         let server =
             server::serve(listener, doors).map_err(|source| StartError::Listen { address: config.listen, source })?;

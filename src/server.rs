@@ -30,10 +30,6 @@ pub const MAX_BODY: usize = 1 << 20;
 /// How many bytes of bodies that are not authenticated yet may be in memory at once.
 const MAX_UNAUTHENTICATED: usize = 32 << 20;
 
-/// How long a body may take to arrive. PagerDuty waits five seconds for the answer.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-
-const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_CONNECTIONS: usize = 2_048;
 
 /// After how many seconds a webhook that could not be stored should come again.
@@ -47,6 +43,23 @@ pub struct Doors {
     pub opsgenie: opsgenie::webhook::Door,
     /// The secrets that PagerDuty may sign with.
     pub pagerduty_secrets: Vec<SecretString>,
+    /// How long a visitor may take.
+    pub patience: Patience,
+}
+
+/// How long a visitor may take; then the connection is given up.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For the request line and the headers.
+    pub head: Duration,
+    /// For the body. PagerDuty waits five seconds for the answer.
+    pub body: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { head: Duration::from_secs(5), body: Duration::from_secs(10) }
+    }
 }
 
 struct State {
@@ -64,6 +77,7 @@ pub fn bind(listen: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
 
 /// Serves the public routes until the server is stopped through its handle.
 pub fn serve(listener: TcpListener, doors: Doors) -> io::Result<Server> {
+    let patience = doors.patience;
     let started = u64::try_from(now().as_millis()).unwrap_or(0);
     let state = web::Data::from(Arc::new(State {
         doors,
@@ -80,7 +94,7 @@ pub fn serve(listener: TcpListener, doors: Doors) -> io::Result<Server> {
     })
     .workers(std::thread::available_parallelism().map_or(2, |n| n.get().min(4)))
     .max_connections(MAX_CONNECTIONS)
-    .client_request_timeout(HEAD_TIMEOUT)
+    .client_request_timeout(patience.head)
     .shutdown_timeout(5)
     .disable_signals()
     .listen(listener)?
@@ -173,7 +187,7 @@ async fn read(request: &HttpRequest, payload: web::Payload, state: &web::Data<St
     if announced.is_some_and(|length| length > MAX_BODY) {
         return Err(TOO_LARGE);
     }
-    match tokio::time::timeout(BODY_TIMEOUT, collect(payload, state)).await {
+    match tokio::time::timeout(state.doors.patience.body, collect(payload, state)).await {
         Ok(read) => read,
         // No 4xx: PagerDuty would drop the webhook for good.
         Err(_) => Err((StatusCode::SERVICE_UNAVAILABLE, "the body did not arrive in time")),

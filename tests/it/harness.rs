@@ -20,8 +20,8 @@ pub(crate) const ADA: &str = "PUSR001";
 pub(crate) const BOB: &str = "PUSR002";
 
 /// No story takes this long unless something hangs.
-const TOO_LONG: Duration = Duration::from_secs(120);
-const LOOK_EVERY: Duration = Duration::from_millis(5);
+pub(crate) const TOO_LONG: Duration = Duration::from_secs(120);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// What a world is made from; the fields are there to be changed before [`Plan::start`].
 pub(crate) struct Plan {

@@ -2,9 +2,15 @@
 //! until everything is quiet, and looks.
 
 mod delivery;
+mod doors;
 mod harness;
+mod limits;
 mod loops;
 mod mirror_alert;
 mod mirror_incident;
+mod post;
+mod process;
 mod rules;
+mod secrets;
+mod startup;
 mod tidy;
