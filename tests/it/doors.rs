@@ -196,8 +196,10 @@ async fn a_wrong_token_or_none_is_unauthorized() {
 async fn a_wrong_token_is_refused_before_the_body_is_read() {
     let world = world(Some(TOKEN)).await;
     for headers in ["", "Authorization: Bearer wrong\r\n"] {
-        let raw = Raw::begin(&url(&world, "ops-webhook"), &format!("{headers}Content-Length: 1000\r\n\r\n"));
-        assert_eq!(raw.until_closed().0, 401);
+        for length in ["Content-Length: 1000", "Transfer-Encoding: chunked"] {
+            let raw = Raw::begin(&url(&world, "ops-webhook"), &format!("{headers}{length}\r\n\r\n"));
+            assert_eq!(raw.until_closed().0, 401, "{headers} {length}");
+        }
     }
     world.end().await;
 }

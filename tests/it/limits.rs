@@ -181,6 +181,21 @@ async fn a_body_that_never_comes_is_not_waited_for_for_ever() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_keeps_a_connection_by_a_body_in_chunks_that_never_ends() {
+    let patience = Patience { body: Duration::from_millis(50), ..Patience::default() };
+    let house = House::with(MemoryEngine::default(), patience);
+    for (path, wanted) in [("ops-webhook", 503), ("pd-webhook", 503), ("healthz", 405), ("elsewhere", 404)] {
+        let mut raw = Raw::begin(&house.url(path), "Transfer-Encoding: chunked\r\n\r\n");
+        raw.send(b"1\r\n{\r\n");
+        assert_eq!(raw.until_closed().0, wanted, "{path}");
+    }
+    let headers = "Transfer-Encoding: chunked\r\n\r\n";
+    for (method, path, wanted) in [("GET", "healthz", 200), ("GET", "readyz", 200), ("PUT", "pd-webhook", 405)] {
+        assert_eq!(Raw::begin_as(method, &house.url(path), headers).until_closed().0, wanted, "{method} {path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn headers_that_never_end_are_not_waited_for_for_ever() {
     let patience = Patience { head: Duration::from_millis(50), ..Patience::default() };
     let house = House::with(MemoryEngine::default(), patience);

@@ -80,11 +80,16 @@ pub(crate) struct Raw(TcpStream);
 impl Raw {
     /// Connects to the host and port of `url` and sends the beginning of a request to `url`.
     pub(crate) fn begin(url: &str, headers: &str) -> Self {
+        Self::begin_as("POST", url, headers)
+    }
+
+    /// The same by another method.
+    pub(crate) fn begin_as(method: &str, url: &str, headers: &str) -> Self {
         let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
         let stream = TcpStream::connect(host).unwrap();
         stream.set_read_timeout(Some(TOO_LONG)).unwrap();
         let mut raw = Self(stream);
-        raw.send(format!("POST /{path} HTTP/1.1\r\nHost: {host}\r\n{headers}").as_bytes());
+        raw.send(format!("{method} /{path} HTTP/1.1\r\nHost: {host}\r\n{headers}").as_bytes());
         raw
     }
 
