@@ -173,9 +173,9 @@ async fn look_up_identity(store: Store, pagerduty: pagerduty::Client) {
     loop {
         match pagerduty.user_id().await {
             Ok(Some(id)) => {
-                info!(user.id = id, "the automation user was found in PagerDuty");
-                if let Err(error) = store.learn(id).await {
-                    error!(%error, "the automation user's id could not be stored");
+                match store.learn(id.clone()).await {
+                    Ok(()) => info!(user.id = id, "the automation user was found in PagerDuty"),
+                    Err(error) => error!(%error, "the automation user's id could not be stored"),
                 }
                 return;
             }
