@@ -126,6 +126,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 pub struct Client {
     inner: reqwest::Client,
     body_limit: usize,
+    hidden: Option<SecretString>,
     /// What the last response that told so left of the rate limit; negative while none did.
     left: Arc<AtomicI64>,
 }
@@ -142,7 +143,14 @@ impl Client {
             .user_agent(concat!("crosspage/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| InvalidSetting::Tls(chain(&error)))?;
-        Ok(Self { inner, body_limit: settings.body_limit, left: Arc::new(AtomicI64::new(-1)) })
+        Ok(Self { inner, body_limit: settings.body_limit, hidden: None, left: Arc::new(AtomicI64::new(-1)) })
+    }
+
+    /// The same, but no error that it reads quotes `key`: what a vendor says of a failure is logged and stored.
+    #[must_use]
+    pub fn hiding(self, key: &SecretString) -> Self {
+        let key = key.expose_secret().trim();
+        Self { hidden: (!key.is_empty()).then(|| key.into()), ..self }
     }
 
     /// Begins a request.
@@ -168,12 +176,24 @@ impl Client {
             }
             body.extend_from_slice(&chunk);
         }
+        if let (400.., Some(key)) = (status, &self.hidden) {
+            body = without(body, key.expose_secret());
+        }
         Ok(Response { status, headers, body, rate_limit })
     }
 
     /// How many calls the vendor leaves us, by the last response that told.
     pub fn rate_left(&self) -> Option<u32> {
         u32::try_from(self.left.load(Ordering::Relaxed)).ok()
+    }
+}
+
+/// The body with each mention of `key` struck out, also as JSON may write it.
+fn without(body: Vec<u8>, key: &str) -> Vec<u8> {
+    match String::from_utf8(body) {
+        Ok(text) => text.replace(key, "[key]").replace(&key.replace('/', "\\/"), "[key]").into_bytes(),
+        // Nothing is quoted from what is no text.
+        Err(error) => error.into_bytes(),
     }
 }
 
