@@ -31,7 +31,7 @@ use crate::pagerduty;
 use crate::store::{Quarantined, Recorded, Store, StoreError, Verdict};
 
 /// The largest body that is read. PagerDuty never sends more than 256 KB, and Opsgenie's texts are short.
-const MAX_BODY: usize = 1 << 20;
+pub const MAX_BODY: usize = 1 << 20;
 
 /// How many bytes of bodies that are not authenticated yet may be in memory at once.
 const MAX_UNAUTHENTICATED: usize = 32 << 20;

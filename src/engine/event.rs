@@ -119,7 +119,7 @@ impl AlertId {
 }
 
 /// A moment, in milliseconds since the Unix epoch. Whose clock it is, ours or a vendor's, its holder says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(i64);
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::event::{Actor, System, Timestamp};
 
 /// What decisions depend on beside the link and the event.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Policy {
     /// What a resolved incident does to its alert.
     pub on_pagerduty_resolved: OnResolved,
@@ -23,9 +23,10 @@ pub struct Policy {
 }
 
 /// What a resolved incident does to its alert.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnResolved {
     /// The alert is told by a note and stays open: its owner decides.
+    #[default]
     Note,
     /// The alert is closed as well.
     Close,

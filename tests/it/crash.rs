@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::env;
 use std::time::{Duration, Instant};
 
-use crosspage::engine::{Identity, OnResolved, Policy, Timestamp};
+use crosspage::engine::Policy;
 use crosspage::store::{DatabaseUrl, Settings, Store, Summary};
 use simulators::opsgenie::{self, AlertStatus};
 use simulators::pagerduty::{self, IncidentStatus};
@@ -190,14 +190,7 @@ impl Ordeal {
 
     fn open_store(&self) -> Store {
         let url: DatabaseUrl = database(&self.folder).parse().unwrap();
-        let policy = Policy {
-            on_pagerduty_resolved: OnResolved::Note,
-            identity: Identity::default(),
-            pagerduty_service: String::new(),
-            first_ran_at: Timestamp::from_millis(0),
-            retention: Duration::from_secs(30 * 24 * 3600),
-            alert_page: None,
-        };
+        let policy = Policy { retention: Duration::from_secs(30 * 24 * 3600), ..Policy::default() };
         Store::open(&url, Settings::new(policy), crosspage::clock::now()).unwrap()
     }
 }

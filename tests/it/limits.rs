@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crosspage::clock::now;
-use crosspage::engine::{Identity, OnResolved, Policy, Timestamp};
+use crosspage::engine::Policy;
 use crosspage::opsgenie::webhook::Door;
 use crosspage::server::{self, Doors, MAX_BODY, Patience};
 use crosspage::store::engine::Engine;
@@ -29,13 +29,7 @@ impl House {
     }
 
     fn with(memory: MemoryEngine, patience: Patience) -> Self {
-        let policy = Policy {
-            on_pagerduty_resolved: OnResolved::Note,
-            identity: Identity::default(),
-            first_ran_at: Timestamp::from_millis(0),
-            retention: Duration::from_secs(86_400),
-            alert_page: None,
-        };
+        let policy = Policy { retention: Duration::from_secs(30 * 24 * 3600), ..Policy::default() };
         let store = Store::on(Engine::Memory(memory.clone()), Settings::new(policy), now()).unwrap();
         let (listener, address) = server::bind(([127, 0, 0, 1], 0).into()).unwrap();
         let doors = Doors {

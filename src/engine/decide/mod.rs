@@ -243,9 +243,11 @@ impl<'a> Draft<'a> {
         self.policy.identity.is_ours(system, &self.event.actor)
     }
 
-    /// Whether a change to `status` is ours: by its actor, or because one of our commands was answered with it just then.
+    /// Whether a change to `status` is ours: by its actor, or, if none is told, because one of our commands was answered with
+    /// it just then.
     fn is_our_change(&self, system: System, status: Status) -> bool {
-        self.is_ours(system) || self.link.side(system).has_carried(status, self.event.occurred_at)
+        let carried = self.link.side(system).has_carried(status, self.event.occurred_at);
+        self.is_ours(system) || (carried && !self.event.actor.is_told())
     }
 
     /// Whether a change of ours says nothing new. PagerDuty's answers to our writes tell the time of the change by the second

@@ -148,7 +148,7 @@ fn a_state_we_commanded_is_an_echo_though_we_are_misnamed() {
     pair.hear(ack().at(1));
     pair.expect(acknowledged().by("us").at(2), Reason::Echo(Guard::Commanded), &[]);
     pair.settle("PD acknowledged", in_state(Status::Acknowledged, 2));
-    pair.expect(acknowledged().by("us").at(2), Reason::Echo(Guard::Commanded), &[]);
+    pair.expect(acknowledged().by("us").at(2), Reason::InStep, &[]);
     pair.hear(unacknowledged().at(3));
     pair.expect(unack().by("robot").at(4), Reason::Echo(Guard::Commanded), &[]);
 }
