@@ -1,10 +1,8 @@
-//! The outgoing HTTP client that both vendors' clients share: time-outs, a cap on what is read, the rate limit, and errors
-//! that tell whether a request can have had an effect.
+//! What both vendors' modules share. Above all the outgoing HTTP client: time-outs, a cap on what is read, the rate limit,
+//! and failures that tell whether a request can have had an effect; and how what comes from outside is read and quoted.
 
 use std::error::Error;
 use std::fmt::Write as _;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use reqwest::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
@@ -12,6 +10,8 @@ use reqwest::{Method, RequestBuilder, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
+
+use crate::engine::outbox::call::Failure;
 
 #[cfg(test)]
 pub(crate) mod stub;
@@ -63,41 +63,75 @@ pub enum ApiError {
     Unclear(String),
 }
 
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        let reason = error.to_string();
+        match error {
+            ApiError::NotSent(_) => Self::TryAgain { reason, hold: None },
+            ApiError::Unclear(_) => Self::Unclear { reason, hold: None },
+        }
+    }
+}
+
 /// A response whose body was read in full.
 #[derive(Clone, Debug)]
 pub struct Response {
     /// The status code.
     pub status: u16,
-    /// The headers.
-    pub headers: HeaderMap,
     /// The body.
     pub body: Vec<u8>,
-    /// What the headers say of the rate limit, if anything.
-    pub rate_limit: Option<RateLimit>,
+    /// How long the vendor asks everybody to wait before the next call: 1 s to 10 min.
+    pub hold: Option<Duration>,
 }
 
-/// What a response says of the vendor's rate limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RateLimit {
-    /// How long to wait before the next call, if the limit is reached: 1 s to 10 min.
-    pub wait: Option<Duration>,
-    /// How many calls are left.
-    pub left: Option<u32>,
-}
-
-impl RateLimit {
-    const SHORTEST: Duration = Duration::from_secs(1);
-    const LONGEST: Duration = Duration::from_secs(600);
-
-    /// Reads the headers of both vendors. The first one that says how long to wait counts.
-    pub fn from_headers(headers: &HeaderMap) -> Option<Self> {
-        let number = |name: &str| text(headers, name)?.parse::<u64>().ok();
-        let seconds =
-            retry_after(headers).or_else(|| number("ratelimit-reset")).or_else(|| number("x-ratelimit-period-in-sec"));
-        let wait = seconds.map(|s| Duration::from_secs(s).clamp(Self::SHORTEST, Self::LONGEST));
-        let left = number("ratelimit-remaining").map(|left| u32::try_from(left).unwrap_or(u32::MAX));
-        (wait.is_some() || left.is_some()).then_some(Self { wait, left })
+impl Response {
+    /// What a success says, or what anything else means, going by `failure`.
+    pub(crate) fn read<T: DeserializeOwned>(&self, failure: impl FnOnce(&Self) -> Failure) -> Result<T, Failure> {
+        match self.status {
+            200..=299 => serde_json::from_slice(&self.body).map_err(|_| unreadable()),
+            _ => Err(failure(self)),
+        }
     }
+
+    /// What the status alone tells of a failure; nothing if it takes the vendor's own words to know. Redirects are not
+    /// followed, and some gateway may have sent one, or anything else that is no refusal, before or after the effect.
+    pub(crate) fn plain_failure(&self, reason: &str) -> Option<Failure> {
+        let (reason, hold) = (reason.to_owned(), self.hold);
+        match self.status {
+            401 => Some(Failure::Unauthorized(reason)),
+            408 => Some(Failure::TryAgain { reason, hold: None }),
+            429 => Some(Failure::TryAgain { reason, hold }),
+            400..=499 => None,
+            _ => Some(Failure::Unclear { reason, hold }),
+        }
+    }
+
+    /// The status and what the vendor said, fit to be logged and kept.
+    pub(crate) fn reason(&self, said: &str) -> String {
+        printable(format!("{} {said}", self.status).trim_end(), REASON_LIMIT)
+    }
+}
+
+/// The answer is none that the vendor documents.
+pub(crate) fn unreadable() -> Failure {
+    Failure::Unclear { reason: "the answer cannot be read".to_owned(), hold: None }
+}
+
+const SHORTEST_HOLD: Duration = Duration::from_secs(1);
+const LONGEST_HOLD: Duration = Duration::from_secs(600);
+
+/// How long the headers of either vendor ask everybody to wait. The first one that says so counts.
+///
+/// `Retry-After` always means it. When the rate limit begins anew is told with any answer, so it counts only once the
+/// limit is reached: else a server error that one alert meets would stop the deliveries of all.
+fn hold(status: u16, headers: &HeaderMap) -> Option<Duration> {
+    let number = |name: &str| text(headers, name)?.parse::<u64>().ok();
+    let exhausted = status == 429
+        || number("ratelimit-remaining") == Some(0)
+        || text(headers, "x-ratelimit-state").is_some_and(|state| state.eq_ignore_ascii_case("throttled"));
+    let limit = || number("ratelimit-reset").or_else(|| number("x-ratelimit-period-in-sec")).filter(|_| exhausted);
+    let seconds = retry_after(headers).or_else(limit)?;
+    Some(Duration::from_secs(seconds).clamp(SHORTEST_HOLD, LONGEST_HOLD))
 }
 
 /// The seconds that `Retry-After` asks for. A date is taken relative to the response's own `Date`, so that neither our
@@ -116,7 +150,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     Some(headers.get(name)?.to_str().ok()?.trim())
 }
 
-/// The client of one vendor. Clones share connections and what is known of the rate limit.
+/// The client of one vendor. Clones share connections.
 ///
 /// It follows no redirects, which would hand the key to another host and turn a POST into a GET, and drops idle
 /// connections before the usual load balancers do, since a POST on a connection that is being closed leaves its outcome
@@ -127,8 +161,6 @@ pub struct Client {
     inner: reqwest::Client,
     body_limit: usize,
     hidden: Option<SecretString>,
-    /// What the last response that told so left of the rate limit; negative while none did.
-    left: Arc<AtomicI64>,
 }
 
 impl Client {
@@ -143,7 +175,7 @@ impl Client {
             .user_agent(concat!("crosspage/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| InvalidSetting::Tls(chain(&error)))?;
-        Ok(Self { inner, body_limit: settings.body_limit, hidden: None, left: Arc::new(AtomicI64::new(-1)) })
+        Ok(Self { inner, body_limit: settings.body_limit, hidden: None })
     }
 
     /// The same, but no error that it reads quotes `key`: what a vendor says of a failure is logged and stored.
@@ -162,11 +194,7 @@ impl Client {
     pub async fn send(&self, request: RequestBuilder) -> Result<Response, ApiError> {
         let mut response = request.send().await.map_err(sending)?;
         let status = response.status().as_u16();
-        let headers = std::mem::take(response.headers_mut());
-        let rate_limit = RateLimit::from_headers(&headers);
-        if let Some(left) = rate_limit.and_then(|limit| limit.left) {
-            self.left.store(i64::from(left), Ordering::Relaxed);
-        }
+        let hold = hold(status, response.headers());
         let mut body = Vec::new();
         while let Some(chunk) =
             response.chunk().await.map_err(|error| ApiError::Unclear(chain(&error.without_url())))?
@@ -179,12 +207,7 @@ impl Client {
         if let (400.., Some(key)) = (status, &self.hidden) {
             body = without(body, key.expose_secret());
         }
-        Ok(Response { status, headers, body, rate_limit })
-    }
-
-    /// How many calls the vendor leaves us, by the last response that told.
-    pub fn rate_left(&self) -> Option<u32> {
-        u32::try_from(self.left.load(Ordering::Relaxed)).ok()
+        Ok(Response { status, body, hold })
     }
 }
 
@@ -211,7 +234,7 @@ fn chain(error: &dyn Error) -> String {
         let _ = write!(text, ": {error}");
         source = error.source();
     }
-    printable(&text, 300)
+    printable(&text, REASON_LIMIT)
 }
 
 /// A vendor's base URL, to which paths are added a segment at a time, so that none can break out of its place.
@@ -251,6 +274,14 @@ pub(crate) fn key_header(prefix: &str, key: &SecretString) -> Result<HeaderValue
     value.set_sensitive(true);
     if key.is_empty() { Err(InvalidSetting::Key) } else { Ok(value) }
 }
+
+/// An authentic webhook that cannot be read. The text says what is wrong with it, and quotes nothing of it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unreadable(pub String);
+
+/// How many characters of what a vendor says of a failure are kept.
+const REASON_LIMIT: usize = 300;
 
 /// At most `limit` characters of a text from outside, without control characters.
 pub(crate) fn printable(text: &str, limit: usize) -> String {

@@ -1,6 +1,7 @@
 //! The command line: parse, call, exit code.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use crosspage::app::{Application, StartError, Tuning};
@@ -32,17 +33,22 @@ const EXIT_SETUP: u8 = 2;
 /// should look.
 const EXIT_FAILED: u8 = 3;
 
+/// How long what blocks a thread, such as the look-up of a host's name that nobody answers, may hold up the exit.
+const LEFT_BEHIND: Duration = Duration::from_millis(500);
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(EXIT_SETUP, &format!("cannot start: {error}")),
     };
-    match arguments.command.unwrap_or(Subcommands::Serve) {
+    let code = match arguments.command.unwrap_or(Subcommands::Serve) {
         Subcommands::Serve => runtime.block_on(serve()),
         #[cfg(feature = "sandbox")]
         Subcommands::Sandbox(options) => runtime.block_on(crosspage::sandbox::run(options)),
-    }
+    };
+    runtime.shutdown_timeout(LEFT_BEHIND);
+    code
 }
 
 async fn serve() -> ExitCode {

@@ -113,9 +113,10 @@ impl Dispatcher {
                 _ = stopping.wait_for(|stop| *stop) => return,
                 () = tokio::time::sleep(self.settings.probe_every) => {}
             }
-            let probed = match self.system {
-                System::Opsgenie => self.vendors.opsgenie.probe().await,
-                System::PagerDuty => self.vendors.pagerduty.probe().await,
+            // It may hang as long as any call, which is longer than the end may take.
+            let probed = tokio::select! {
+                _ = stopping.wait_for(|stop| *stop) => return,
+                probed = self.probe() => probed,
             };
             if probed.is_ok() {
                 self.gate.resume();
@@ -125,6 +126,14 @@ impl Dispatcher {
                 let queued = self.store.summary().await.map_or(0, |summary| summary.queued(self.system).entries);
                 warn!(vendor = %self.system, reason, queued, "the vendor refuses our calls still: deliveries wait");
             }
+        }
+    }
+
+    /// Whether the vendor lets us in.
+    async fn probe(&self) -> Result<(), String> {
+        match self.system {
+            System::Opsgenie => self.vendors.opsgenie.probe().await,
+            System::PagerDuty => self.vendors.pagerduty.probe().await,
         }
     }
 

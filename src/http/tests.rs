@@ -22,43 +22,74 @@ fn small() -> HttpSettings {
 }
 
 #[test]
-fn the_rate_limit_is_read_from_either_vendors_headers() {
-    let limit = |wait: u64, left: Option<u32>| Some(RateLimit { wait: Some(Duration::from_secs(wait)), left });
+fn how_long_to_wait_is_read_from_either_vendors_headers() {
     let date = ("date", "Sun, 06 Nov 1994 08:49:00 GMT");
     let table = [
         (headers(&[]), None),
-        (headers(&[("retry-after", "30")]), limit(30, None)),
-        (headers(&[("retry-after", "0")]), limit(1, None)),
-        (headers(&[("retry-after", "86400")]), limit(600, None)),
+        (headers(&[("retry-after", "30")]), Some(30)),
+        (headers(&[("retry-after", "0")]), Some(1)),
+        (headers(&[("retry-after", "86400")]), Some(600)),
         (headers(&[("retry-after", "99999999999999999999")]), None),
-        (headers(&[("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT"), date]), limit(37, None)),
-        (headers(&[("retry-after", "Sun, 06 Nov 1994 08:00:00 GMT"), date]), limit(1, None)),
+        (headers(&[("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT"), date]), Some(37)),
+        (headers(&[("retry-after", "Sun, 06 Nov 1994 08:00:00 GMT"), date]), Some(1)),
         (headers(&[("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT")]), None),
-        (headers(&[("retry-after", "soon"), ("ratelimit-reset", "12")]), limit(12, None)),
-        (headers(&[("ratelimit-reset", "12"), ("ratelimit-remaining", "7")]), limit(12, Some(7))),
-        (headers(&[("ratelimit-reset", "-1"), ("x-ratelimit-period-in-sec", "60")]), limit(60, None)),
-        (headers(&[("retry-after", "3"), ("ratelimit-reset", "12")]), limit(3, None)),
-        (headers(&[("ratelimit-remaining", "5")]), Some(RateLimit { wait: None, left: Some(5) })),
-        (headers(&[("ratelimit-remaining", "99999999999")]), Some(RateLimit { wait: None, left: Some(u32::MAX) })),
+        (headers(&[("retry-after", "soon"), ("ratelimit-reset", "12")]), Some(12)),
+        (headers(&[("ratelimit-reset", "12"), ("ratelimit-remaining", "7")]), Some(12)),
+        (headers(&[("ratelimit-reset", "-1"), ("x-ratelimit-period-in-sec", "60")]), Some(60)),
+        (headers(&[("retry-after", "3"), ("ratelimit-reset", "12")]), Some(3)),
+        (headers(&[("ratelimit-remaining", "5")]), None),
         (headers(&[("retry-after", "\u{e9}")]), None),
     ];
     for (headers, expected) in table {
-        assert_eq!(RateLimit::from_headers(&headers), expected, "{headers:?}");
+        assert_eq!(hold(429, &headers), expected.map(Duration::from_secs), "{headers:?}");
+    }
+}
+
+#[test]
+fn a_server_error_holds_the_vendor_only_if_it_asks_for_that() {
+    let reset = ("ratelimit-reset", "12");
+    let period = ("x-ratelimit-period-in-sec", "60");
+    let table = [
+        (headers(&[("retry-after", "30")]), Some(30)),
+        (headers(&[("retry-after", "30"), reset, ("ratelimit-remaining", "800")]), Some(30)),
+        (headers(&[reset]), None),
+        (headers(&[reset, ("ratelimit-remaining", "800")]), None),
+        (headers(&[reset, ("ratelimit-remaining", "0")]), Some(12)),
+        (headers(&[period]), None),
+        (headers(&[period, ("x-ratelimit-state", "OK")]), None),
+        (headers(&[period, ("x-ratelimit-state", "THROTTLED")]), Some(60)),
+        (headers(&[]), None),
+    ];
+    for (headers, expected) in table {
+        for status in [500, 503] {
+            assert_eq!(hold(status, &headers), expected.map(Duration::from_secs), "{status} {headers:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_neither_a_success_nor_a_refusal_is_unclear() {
+    let hold = Some(Duration::from_secs(5));
+    let plain = |status| Response { status, body: Vec::new(), hold }.plain_failure("x");
+    for status in [0, 100, 101, 199, 300, 301, 302, 307, 399, 500, 503, 599, 600, 999] {
+        assert_eq!(plain(status), Some(Failure::Unclear { reason: "x".to_owned(), hold }), "{status}");
+    }
+    assert_eq!(plain(401), Some(Failure::Unauthorized("x".to_owned())));
+    assert_eq!(plain(408), Some(Failure::TryAgain { reason: "x".to_owned(), hold: None }));
+    assert_eq!(plain(429), Some(Failure::TryAgain { reason: "x".to_owned(), hold }));
+    for status in [400, 402, 403, 404, 409, 413, 422, 499] {
+        assert_eq!(plain(status), None, "{status}");
     }
 }
 
 #[tokio::test]
 async fn a_response_is_read_in_full() {
-    let headers = [("ratelimit-remaining", "41"), ("ratelimit-reset", "9")];
-    let stub = Stub::start(vec![Reply::with_headers(404, &headers, &json!({"a": 1}))]);
+    let stub = Stub::start(vec![Reply::with_headers(404, &[("retry-after", "9")], &json!({"a": 1}))]);
     let client = Client::new(&HttpSettings::default()).unwrap();
-    assert_eq!(client.rate_left(), None);
     let request = client.request(Method::GET, BaseUrl::parse(&stub.url).unwrap().at(&["a b", "c/d"]));
     let response = client.send(request).await.unwrap();
     assert_eq!((response.status, response.body.as_slice()), (404, br#"{"a":1}"#.as_slice()));
-    assert_eq!(response.headers["ratelimit-reset"], "9");
-    assert_eq!(response.rate_limit, Some(RateLimit { wait: Some(Duration::from_secs(9)), left: Some(41) }));
-    assert_eq!(client.clone().rate_left(), Some(41));
+    assert_eq!(response.hold, Some(Duration::from_secs(9)));
     let seen = stub.seen();
     assert_eq!(seen[0].line, "GET /a%20b/c%2Fd");
     assert_eq!(seen[0].header("user-agent"), Some(concat!("crosspage/", env!("CARGO_PKG_VERSION"))));

@@ -11,7 +11,7 @@ use super::{WireFacts, filled, moment};
 use crate::engine::outbox::FetchedAlert;
 use crate::engine::outbox::call::{Answer, Failure, OpsgenieCall, Refusal, RequestState, SeenNote};
 use crate::engine::{AlertFacts, AlertId, Status};
-use crate::http::{self, ApiError, BaseUrl, HttpSettings, InvalidSetting, Response, lenient, printable};
+use crate::http::{self, BaseUrl, HttpSettings, InvalidSetting, Response, lenient, printable, unreadable};
 
 #[cfg(test)]
 mod tests;
@@ -64,17 +64,7 @@ impl Client {
     /// A cheap authenticated read: whether Opsgenie lets us in.
     pub async fn probe(&self) -> Result<(), String> {
         let response = self.send(self.request(Method::GET, &["v2", "alerts", "count"])).await;
-        response.and_then(|response| response.read::<Value>()).map(drop).map_err(|failure| match failure {
-            Failure::TryAgain { reason, .. }
-            | Failure::Unclear(reason)
-            | Failure::Unauthorized(reason)
-            | Failure::Refused { reason, .. } => reason,
-        })
-    }
-
-    /// How many calls are left before the rate limit, by the last response that told.
-    pub fn rate_left(&self) -> Option<u32> {
-        self.http.rate_left()
+        response.and_then(|response| response.read::<Value>()).map(drop).map_err(Failure::into_reason)
     }
 
     async fn read_alert(&self, id: &AlertId) -> Result<Answer, Failure> {
@@ -125,7 +115,7 @@ impl Client {
             RequestState::Done { at: moment(&request.processed_at) }
         } else {
             let said = filled(request.status).unwrap_or_else(|| "no reason given".to_owned());
-            RequestState::Failed(printable(&said, REASON_LIMIT))
+            RequestState::Failed(printable(&said, STATUS_LIMIT))
         };
         Ok(Answer::Request(state))
     }
@@ -149,10 +139,7 @@ impl Client {
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Answered, Failure> {
-        self.http.send(request).await.map(Answered).map_err(|error| match error {
-            ApiError::NotSent(_) => Failure::TryAgain { reason: error.to_string(), hold: None },
-            ApiError::Unclear(_) => Failure::Unclear(error.to_string()),
-        })
+        Ok(Answered(self.http.send(request).await?))
     }
 }
 
@@ -161,33 +148,24 @@ struct Answered(Response);
 
 impl Answered {
     fn read<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        match self.0.status {
-            200..=299 => serde_json::from_slice(&self.0.body).map_err(|_| unreadable()),
-            _ => Err(self.failure()),
-        }
-    }
-
-    /// What a response says that is no success.
-    fn failure(&self) -> Failure {
-        let Response { status, body, rate_limit, .. } = &self.0;
-        let text = serde_json::from_slice::<WireError>(body).unwrap_or_default().text();
-        let reason = printable(format!("{status} {text}").trim_end(), REASON_LIMIT);
-        let meaning = match status {
-            401 => return Failure::Unauthorized(reason),
-            422 if text.to_lowercase().contains("key format is not valid") => return Failure::Unauthorized(reason),
-            408 => return Failure::TryAgain { reason, hold: None },
-            429 => return Failure::TryAgain { reason, hold: rate_limit.and_then(|limit| limit.wait) },
-            500.. => return Failure::Unclear(reason),
-            404 => Refusal::NotFound,
-            400 | 422 => Refusal::Invalid,
-            _ => Refusal::Other,
-        };
-        Failure::Refused { meaning, reason }
+        self.0.read(failure)
     }
 }
 
-fn unreadable() -> Failure {
-    Failure::Unclear("the answer cannot be read".to_owned())
+/// What a response says that is no success.
+fn failure(response: &Response) -> Failure {
+    let text = serde_json::from_slice::<WireError>(&response.body).unwrap_or_default().text();
+    let reason = response.reason(&text);
+    if let Some(failure) = response.plain_failure(&reason) {
+        return failure;
+    }
+    let meaning = match response.status {
+        422 if text.to_lowercase().contains("key format is not valid") => return Failure::Unauthorized(reason),
+        404 => Refusal::NotFound,
+        400 | 422 => Refusal::Invalid,
+        _ => Refusal::Other,
+    };
+    Failure::Refused { meaning, reason }
 }
 
 #[derive(Deserialize)]
@@ -259,6 +237,6 @@ impl WireError {
     }
 }
 
-const REASON_LIMIT: usize = 300;
+const STATUS_LIMIT: usize = 300;
 /// 3,000 notes of one alert; the newest come first.
 const NOTE_PAGES: usize = 30;

@@ -10,7 +10,6 @@ pub mod client;
 pub mod webhook;
 
 pub use client::{Client, Settings};
-pub use webhook::{Authentic, Door, NotAuthentic, Unreadable, WrongToken};
 
 /// What an alert says of itself, in the names that webhooks and the API share. Anything may be missing, of another type
 /// than documented, or empty.

@@ -9,7 +9,7 @@ use subtle::ConstantTimeEq;
 
 use super::{WireFacts, filled, moment};
 use crate::engine::{Actor, AlertAction, AlertEvent, AlertFacts, AlertId, Event, EventBody, Timestamp};
-use crate::http::{lenient, printable};
+use crate::http::{Unreadable, lenient, printable};
 
 #[cfg(test)]
 mod tests;
@@ -32,11 +32,6 @@ pub enum NotAuthentic {
     #[error("`integrationId` is that of another integration")]
     WrongIntegration,
 }
-
-/// An authentic webhook that cannot be read. The text says what is wrong with it, and quotes nothing of it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Unreadable(pub String);
 
 /// Who may come in. Everything is compared in constant time, by hashes, so that not even a length can be measured.
 #[derive(Clone)]

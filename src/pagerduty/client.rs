@@ -18,7 +18,7 @@ use super::wire::{
 use crate::engine::outbox::call::{Answer, Failure, PagerDutyCall, Refusal, SeenNote};
 use crate::engine::outbox::{NewIncident, Urgency};
 use crate::engine::{IncidentId, Priority, Status};
-use crate::http::{self, ApiError, BaseUrl, HttpSettings, InvalidSetting, Response, printable};
+use crate::http::{self, BaseUrl, HttpSettings, InvalidSetting, Response, unreadable};
 
 #[cfg(test)]
 mod tests;
@@ -35,11 +35,6 @@ pub struct Settings {
     /// The service whose incidents are kept in step.
     pub service_id: String,
 }
-
-/// A question about the account that was not answered.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct LookupError(pub String);
 
 /// The client. Clones share connections and what is known of the account.
 #[derive(Clone)]
@@ -92,15 +87,15 @@ impl Client {
     }
 
     /// PagerDuty's id of the automation user, if the account has a user of that e-mail address.
-    pub async fn user_id(&self) -> Result<Option<String>, LookupError> {
+    pub async fn user_id(&self) -> Result<Option<String>, String> {
         for page in 0..USER_PAGES {
             let request = self.get(&["users"]).query(&[
                 ("query", self.email.as_str()),
                 ("limit", &PAGE_SIZE.to_string()),
                 ("offset", &(page * PAGE_SIZE).to_string()),
             ]);
-            let page: WireUsers = self.fetch(request).await.map_err(|failure| LookupError(reason_of(failure)))?;
-            let users = page.users.ok_or_else(|| LookupError(UNREADABLE.to_owned()))?;
+            let page: WireUsers = self.fetch(request).await.map_err(Failure::into_reason)?;
+            let users = page.users.ok_or_else(|| unreadable().into_reason())?;
             let same = |email: &str| email.trim().to_lowercase() == self.email.to_lowercase();
             let ours = users.into_iter().find(|user| user.email.as_deref().is_some_and(same));
             if let Some(id) = ours.and_then(|user| user.id) {
@@ -115,12 +110,7 @@ impl Client {
 
     /// A cheap authenticated read: whether PagerDuty lets us in.
     pub async fn probe(&self) -> Result<(), String> {
-        self.fetch::<Value>(self.get(&["abilities"])).await.map(drop).map_err(reason_of)
-    }
-
-    /// How many calls are left before the rate limit, by the last response that told.
-    pub fn rate_left(&self) -> Option<u32> {
-        self.http.rate_left()
+        self.fetch::<Value>(self.get(&["abilities"])).await.map(drop).map_err(Failure::into_reason)
     }
 
     async fn find_incident(&self, key: &str) -> Result<Answer, Failure> {
@@ -157,7 +147,8 @@ impl Client {
             }
         }
         let state = newest.map(|(_, state)| state);
-        state.map(|state| Answer::Found(Some(state))).ok_or_else(|| Failure::Unclear("too many incidents".to_owned()))
+        let too_many = || Failure::Unclear { reason: "too many incidents".to_owned(), hold: None };
+        state.map(|state| Answer::Found(Some(state))).ok_or_else(too_many)
     }
 
     async fn list_notes(&self, id: &IncidentId) -> Result<Answer, Failure> {
@@ -276,11 +267,7 @@ impl Client {
     }
 
     async fn fetch<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Failure> {
-        let response = self.http.send(request).await.map_err(not_answered)?;
-        match response.status {
-            200..=299 => serde_json::from_slice(&response.body).map_err(|_| unreadable()),
-            _ => Err(failure(&response)),
-        }
+        self.http.send(request).await?.read(failure)
     }
 }
 
@@ -295,23 +282,14 @@ fn priority_reference(id: &str) -> Value {
     json!({"id": id, "type": "priority_reference"})
 }
 
-fn not_answered(error: ApiError) -> Failure {
-    match error {
-        ApiError::NotSent(_) => Failure::TryAgain { reason: error.to_string(), hold: None },
-        ApiError::Unclear(_) => Failure::Unclear(error.to_string()),
-    }
-}
-
-fn unreadable() -> Failure {
-    Failure::Unclear(UNREADABLE.to_owned())
-}
-
 /// What a response says that is no success.
 fn failure(response: &Response) -> Failure {
     let error = WireError::read(&response.body);
     let text = error.text();
-    let code = error.code.map_or_else(String::new, |code| format!(" {code}"));
-    let reason = printable(format!("{}{code} {text}", response.status).trim_end(), REASON_LIMIT);
+    let reason = response.reason(&error.code.map_or_else(|| text.clone(), |code| format!("{code} {text}")));
+    if let Some(failure) = response.plain_failure(&reason) {
+        return failure;
+    }
     let text = text.to_lowercase();
     let bad_author = match error.code {
         Some(1008) => true,
@@ -320,12 +298,7 @@ fn failure(response: &Response) -> Failure {
         _ => false,
     };
     let meaning = match (response.status, error.code) {
-        (401, _) => return Failure::Unauthorized(reason),
         (400, _) if bad_author => return Failure::Unauthorized(reason),
-        (408, _) => return Failure::TryAgain { reason, hold: None },
-        (429, _) => return Failure::TryAgain { reason, hold: response.rate_limit.and_then(|limit| limit.wait) },
-        (500.., _) => return Failure::Unclear(reason),
-        (..400, _) => Refusal::Other,
         (400, Some(2002)) if text.contains("matching dedup key already exists") => Refusal::DuplicateKey,
         (_, Some(1001)) => Refusal::AlreadyResolved,
         (_, Some(1002)) => Refusal::AlreadyAcknowledged,
@@ -341,22 +314,12 @@ fn failure(response: &Response) -> Failure {
 /// A failed look-up ahead of a write: nothing was written, and a look-up pauses nobody.
 fn of_look_up(failure: Failure) -> Failure {
     match failure {
-        Failure::Unauthorized(reason) | Failure::Unclear(reason) => Failure::TryAgain { reason, hold: None },
+        Failure::Unauthorized(reason) => Failure::TryAgain { reason, hold: None },
+        Failure::Unclear { reason, hold } => Failure::TryAgain { reason, hold },
         Failure::TryAgain { .. } | Failure::Refused { .. } => failure,
     }
 }
 
-fn reason_of(failure: Failure) -> String {
-    match failure {
-        Failure::TryAgain { reason, .. }
-        | Failure::Unclear(reason)
-        | Failure::Unauthorized(reason)
-        | Failure::Refused { reason, .. } => reason,
-    }
-}
-
-const UNREADABLE: &str = "the answer cannot be read";
-const REASON_LIMIT: usize = 300;
 const PAGE_SIZE: u32 = 100;
 /// PagerDuty lists no more than 10,000 of anything.
 const USER_PAGES: u32 = 100;

@@ -5,6 +5,4 @@ pub mod signature;
 pub mod webhook;
 mod wire;
 
-pub use client::{Client, LookupError, Settings};
-pub use signature::{SIGNATURE_HEADER, SignatureError, verify};
-pub use webhook::{Inbound, Unreadable, parse};
+pub use client::{Client, Settings};

@@ -8,7 +8,7 @@ use super::wire::{moment, status};
 use crate::engine::{
     Actor, Event, EventBody, IncidentChange, IncidentEvent, IncidentId, IncidentNote, Status, Timestamp,
 };
-use crate::http::{lenient, printable};
+use crate::http::{Unreadable, lenient, printable};
 
 #[cfg(test)]
 mod tests;
@@ -25,23 +25,12 @@ pub enum Inbound {
     Ignored(String),
 }
 
-/// An authentic webhook that cannot be read. The text says what is wrong with it, and quotes nothing of it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Unreadable(pub String);
-
-impl Unreadable {
-    fn because(text: &str) -> Self {
-        Self(text.to_owned())
-    }
-}
-
 /// Reads a webhook whose signature was verified. `webhook_id` is its `X-Webhook-Id`, the same for every attempt to deliver
 /// it.
 pub fn parse(body: &[u8], webhook_id: Option<&str>, now: Timestamp) -> Result<Inbound, Unreadable> {
     let event = WireEvent::read(body)?;
     let name = event.event_type.as_deref().map(str::trim).filter(|name| !name.is_empty());
-    let event_type = EventType::from(name.ok_or_else(|| Unreadable::because("`event.event_type` is missing"))?);
+    let event_type = EventType::from(name.ok_or_else(|| unreadable("`event.event_type` is missing"))?);
     let data = event.data.unwrap_or_default();
     let change = match event_type {
         EventType::Ping => return Ok(Inbound::Ping),
@@ -131,16 +120,16 @@ struct WireEvent {
 impl WireEvent {
     fn read(body: &[u8]) -> Result<Self, Unreadable> {
         let Ok(Value::Object(mut body)) = serde_json::from_slice(body) else {
-            return Err(Unreadable::because("the body is no JSON object"));
+            return Err(unreadable("the body is no JSON object"));
         };
         match body.remove("event") {
             Some(event @ Value::Object(_)) => {
-                serde_json::from_value(event).map_err(|_| Unreadable::because("`event` cannot be read"))
+                serde_json::from_value(event).map_err(|_| unreadable("`event` cannot be read"))
             }
-            None if body.contains_key("messages") => Err(Unreadable::because(
+            None if body.contains_key("messages") => Err(unreadable(
                 "this is a generic V2 webhook, which nobody signs: crosspage needs a v3 webhook subscription",
             )),
-            _ => Err(Unreadable::because("`event` is missing or no object")),
+            _ => Err(unreadable("`event` is missing or no object")),
         }
     }
 }
@@ -197,7 +186,7 @@ impl WireData {
 
     fn note(&self) -> Result<IncidentNote, Unreadable> {
         let id = incident_id(self.id.as_deref(), "the note")?.into();
-        let text = self.content.clone().ok_or_else(|| Unreadable::because("the note has no text"))?;
+        let text = self.content.clone().ok_or_else(|| unreadable("the note has no text"))?;
         Ok(IncidentNote { id, text, trimmed: self.trimmed.unwrap_or(false) })
     }
 }
@@ -235,6 +224,10 @@ impl From<WireReference> for Actor {
             person: matches!(agent.kind.as_deref(), Some("user_reference" | "user")),
         }
     }
+}
+
+fn unreadable(why: &str) -> Unreadable {
+    Unreadable(why.to_owned())
 }
 
 /// An id of PagerDuty's; those of notes look the same as those of incidents.

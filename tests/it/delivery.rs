@@ -1,8 +1,9 @@
 //! What happens when a call goes wrong: one story an outcome of a vendor call.
 
+use crosspage::engine::{AlertAction, Event, EventBody};
 use simulators::{Fault, Flaky};
 
-use crate::harness::{ADA, JANE, Plan, World};
+use crate::harness::{ADA, JANE, Plan, TOO_LONG, World};
 
 /// Whether a note shows exactly once on each side, whatever fault the first write of it meets.
 async fn check_note_shows_once(fault: Fault) {
@@ -125,6 +126,15 @@ async fn a_create_that_exists_already_is_taken_for_its_own() {
     let alert = world.alert("Disk full");
     world.settle().await;
     let incident = world.incident_of(&alert);
+    let creates: Vec<u16> = {
+        let model = world.pagerduty.model();
+        let calls = model.calls().iter();
+        calls
+            .filter(|call| (call.method.as_str(), call.path.as_str()) == ("POST", "/incidents"))
+            .map(|c| c.status)
+            .collect()
+    };
+    assert!(creates.len() >= 2 && creates.contains(&400), "it was sent again, and refused: {creates:?}");
     world.opsgenie.model().human_adds_note(&alert, JANE, "hello");
     world.settle().await;
     assert_eq!(world.incident_notes(&incident.id), ["[Opsgenie] jane@example.com: hello"]);
@@ -140,11 +150,26 @@ async fn a_state_that_is_reached_already_is_no_error() {
     plan.opsgenie.behaviour.reack_is_success = false;
     let world = plan.start().await;
     let (alert, incident) = world.linked("Disk full").await;
+    // Either side is told by crosspage what a person has done there already.
+    world.hold_webhooks();
     world.opsgenie.model().human_acknowledges(&alert, JANE);
     world.pagerduty.model().human_acknowledges(&incident, ADA);
+    world.release_pagerduty();
     world.settle().await;
+    let path = format!("/v2/alerts/{alert}");
+    let calls: Vec<_> =
+        world.opsgenie.model().calls().iter().map(|call| (call.method.clone(), call.path.clone())).collect();
+    let written = calls.iter().position(|call| *call == ("POST".to_owned(), format!("{path}/acknowledge")));
+    let read = calls.iter().position(|call| *call == ("GET".to_owned(), path.clone()));
+    assert!(written.is_some() && written < read, "refused, and looked into: {calls:?}");
+    world.release_opsgenie();
+    world.settle().await;
+    world.hold_webhooks();
     world.opsgenie.model().human_closes(&alert, JANE, None);
     world.pagerduty.model().human_resolves(&incident, ADA, None);
+    world.release_opsgenie();
+    world.settle().await;
+    world.release_pagerduty();
     world.settle().await;
     assert_eq!(world.app().store().dead_letters().await.unwrap().len(), 0);
     assert_eq!(world.incident_now(&incident).status, "resolved");
@@ -252,19 +277,16 @@ async fn an_alert_that_does_not_exist_any_more_is_a_dead_letter() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_request_of_opsgenie_is_waited_for_and_does_not_hold_up_other_links() {
     let mut plan = Plan::new();
-    plan.opsgenie.processing_ms = 1_500;
     plan.tuning.delivery.concurrency = 1;
     let world = plan.start().await;
     let pairs = [world.linked("one").await, world.linked("two").await, world.linked("three").await];
+    world.opsgenie.model().behaviour.hold_processing = true;
     for (_, incident) in &pairs {
         world.pagerduty.model().human_acknowledges(incident, ADA);
     }
-    world
-        .until("all three were sent, none is carried out", async || {
-            let model = world.opsgenie.model();
-            model.writes().len() == 3 && pairs.iter().all(|(alert, _)| !model.alert(alert).unwrap().acknowledged)
-        })
-        .await;
+    world.until("all three were sent", async || world.opsgenie.model().writes().len() == 3).await;
+    assert!(pairs.iter().all(|(alert, _)| !world.alert_now(alert).acknowledged), "none is carried out");
+    world.opsgenie.model().release_processing();
     world.settle().await;
     assert!(pairs.iter().all(|(alert, _)| world.alert_now(alert).acknowledged && world.alert_notes(alert).len() == 1));
     world.end().await;
@@ -330,13 +352,34 @@ async fn an_outage_of_both_vendors_loses_nothing_and_keeps_the_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_hanging_question_whether_we_are_let_in_again_does_not_hold_up_the_end() {
+    let mut plan = Plan::new();
+    plan.tuning.http.timeout = TOO_LONG * 10;
+    let mut world = plan.start().await;
+    let (alert, _) = world.linked("Disk full").await;
+    world.pagerduty.model().faults.always("GET", "/abilities", Fault::Hang);
+    world.pagerduty.model().faults.always("", "/incidents", Fault::status(401));
+    world.opsgenie.model().human_adds_note(&alert, JANE, "hello");
+    let asked = || world.pagerduty.model().calls().iter().any(|call| call.path == "/abilities");
+    world.until("crosspage asks whether it is let in again", async || asked()).await;
+    tokio::time::timeout(TOO_LONG, world.stop_app()).await.expect("it ends without the answer");
+    world.end().await;
+}
+
+fn is_note(event: &Event) -> bool {
+    matches!(&event.body, EventBody::Alert(event) if matches!(event.action, AlertAction::AddNote { .. }))
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_done_yet_is_done_after_a_restart() {
     let mut world = World::new().await;
     let (alert, incident) = world.linked("Disk full").await;
     world.pagerduty.model().faults.always("", "/incidents", Fault::status(429));
     world.opsgenie.model().human_acknowledges(&alert, JANE);
     world.opsgenie.model().human_adds_note(&alert, JANE, "hello");
-    world.until("both were taken", async || world.reasons(&alert).await.len() >= 4).await;
+    let note_taken = async || world.timeline(&alert).await.iter().any(|entry| is_note(&entry.event));
+    // Webhooks of one alert come in order.
+    world.until("both were taken", note_taken).await;
     world.stop_app().await;
     world.pagerduty.model().faults.clear();
     world.start_app().await;

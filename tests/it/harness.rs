@@ -122,6 +122,34 @@ impl World {
         self.vars.insert(key, value.to_owned());
     }
 
+    /// Has people do something on both sides before crosspage hears of any of it.
+    pub(crate) fn at_once(&self, act: impl FnOnce()) {
+        self.hold_webhooks();
+        act();
+        self.release_opsgenie();
+        self.release_pagerduty();
+    }
+
+    /// Lets crosspage hear of nothing that happens on either side.
+    pub(crate) fn hold_webhooks(&self) {
+        self.opsgenie.model().faults.webhooks.hold = true;
+        self.pagerduty.model().faults.webhooks.hold = true;
+    }
+
+    /// Lets crosspage hear of what happened in Opsgenie, and of what will.
+    pub(crate) fn release_opsgenie(&self) {
+        let mut opsgenie = self.opsgenie.model();
+        opsgenie.faults.webhooks.hold = false;
+        opsgenie.release_webhooks();
+    }
+
+    /// Lets crosspage hear of what happened in PagerDuty, and of what will.
+    pub(crate) fn release_pagerduty(&self) {
+        let mut pagerduty = self.pagerduty.model();
+        pagerduty.faults.webhooks.hold = false;
+        pagerduty.release_webhooks();
+    }
+
     /// Waits until nothing is on its way any more: no webhook, no request, nothing in the outbox but what is parked.
     pub(crate) async fn settle(&self) {
         self.until("everything is quiet", async || self.is_quiet().await).await;

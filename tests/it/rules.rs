@@ -42,8 +42,10 @@ fn now_ms() -> i64 {
 async fn both_sides_acknowledging_at_once_is_in_step() {
     let world = World::new().await;
     let (alert, incident) = world.linked("Disk full").await;
-    world.opsgenie.model().human_acknowledges(&alert, JANE);
-    world.pagerduty.model().human_acknowledges(&incident, ADA);
+    world.at_once(|| {
+        world.opsgenie.model().human_acknowledges(&alert, JANE);
+        world.pagerduty.model().human_acknowledges(&incident, ADA);
+    });
     world.settle().await;
     assert!(world.alert_now(&alert).acknowledged);
     assert_eq!(world.incident_now(&incident).status, "acknowledged");

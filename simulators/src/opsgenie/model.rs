@@ -88,7 +88,7 @@ impl Opsgenie {
     /// Processes accepted requests that are due.
     pub fn tick(&mut self, now_ms: i64) {
         self.set_now(now_ms);
-        while self.pending.front().is_some_and(|pending| pending.due_ms <= self.now_ms) {
+        while self.next_request().is_some_and(|due_ms| due_ms <= self.now_ms) {
             if let Some(pending) = self.pending.pop_front() {
                 self.process(pending);
             }
@@ -98,8 +98,13 @@ impl Opsgenie {
     /// When [`Self::tick`] or [`Self::take_webhooks`] next has something to do, Unix milliseconds.
     pub fn next_wake(&self) -> Option<i64> {
         let webhook = self.outbox.next_due(self.faults.webhooks.hold);
-        let request = self.pending.front().map(|pending| pending.due_ms);
-        webhook.into_iter().chain(request).min()
+        webhook.into_iter().chain(self.next_request()).min()
+    }
+
+    /// When the next request is processed, unless all are held.
+    fn next_request(&self) -> Option<i64> {
+        let first = self.pending.front().filter(|_| !self.behaviour.hold_processing);
+        first.map(|pending| pending.due_ms)
     }
 
     /// Webhooks to post now, in order for each alert. Each must be answered by [`Self::webhook_answered`].
@@ -117,6 +122,12 @@ impl Opsgenie {
     /// Lets go of held webhooks, turned around if the faults say so.
     pub fn release_webhooks(&mut self) {
         self.outbox.release(self.faults.webhooks.reverse_on_release);
+    }
+
+    /// Lets go of held requests, and holds none any more.
+    pub fn release_processing(&mut self) {
+        self.behaviour.hold_processing = false;
+        self.tick(self.now_ms);
     }
 
     /// No request unprocessed, no webhook in flight or waiting; held webhooks do not count.

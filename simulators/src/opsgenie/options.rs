@@ -88,6 +88,8 @@ pub struct Behaviour {
     pub cut_long_notes: bool,
     /// GETs of alerts, notes and logs show what was so many milliseconds ago.
     pub read_lag_ms: u64,
+    /// Requests are accepted and not processed until they are released.
+    pub hold_processing: bool,
 }
 
 impl Default for Behaviour {
@@ -114,6 +116,7 @@ impl Default for Behaviour {
             details_in_webhooks: true,
             cut_long_notes: false,
             read_lag_ms: 0,
+            hold_processing: false,
         }
     }
 }

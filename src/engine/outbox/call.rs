@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::event::{AlertId, IncidentId, Priority, Status, System, Timestamp};
+use super::super::event::{AlertId, IncidentId, Priority, Status, Timestamp};
 use super::{FetchedAlert, NewIncident, Urgency};
 
 /// A vendor call.
@@ -51,14 +51,6 @@ pub enum PagerDutyCall {
 }
 
 impl Call {
-    /// Where the call goes.
-    pub fn system(&self) -> System {
-        match self {
-            Self::Opsgenie(_) => System::Opsgenie,
-            Self::PagerDuty(_) => System::PagerDuty,
-        }
-    }
-
     /// Whether it may change something: then it must be known on disk before it is made.
     pub fn is_write(&self) -> bool {
         match self {
@@ -181,7 +173,12 @@ pub enum Failure {
         hold: Option<Duration>,
     },
     /// It may or may not have had its effect.
-    Unclear(String),
+    Unclear {
+        /// What went wrong.
+        reason: String,
+        /// How long the vendor asks everybody to wait.
+        hold: Option<Duration>,
+    },
     /// The vendor refuses us as a whole: the key, or the automation user.
     Unauthorized(String),
     /// It had no effect and never will.
@@ -191,6 +188,18 @@ pub enum Failure {
         /// What the vendor said.
         reason: String,
     },
+}
+
+impl Failure {
+    /// What went wrong, or what the vendor said.
+    pub fn into_reason(self) -> String {
+        match self {
+            Self::TryAgain { reason, .. }
+            | Self::Unclear { reason, .. }
+            | Self::Unauthorized(reason)
+            | Self::Refused { reason, .. } => reason,
+        }
+    }
 }
 
 /// What a refusal means.

@@ -357,9 +357,9 @@ fn failed(entry: Entry, failure: Failure, now: Timestamp) -> Settlement {
     let untouched = if wrote || matches!(entry.step, Step::Looked(_)) { Step::Ready } else { entry.step.clone() };
     match failure {
         Failure::TryAgain { reason, hold } => later(Entry { step: untouched, ..entry }, reason, hold, now),
-        Failure::Unclear(reason) => {
+        Failure::Unclear { reason, hold } => {
             let step = if wrote { Step::Unsure { since: now } } else { untouched };
-            later(Entry { step, ..entry }, reason, None, now)
+            later(Entry { step, ..entry }, reason, hold, now)
         }
         // A key may lack the right to read what it may write, so what a look-up is told says nothing about commands.
         Failure::Unauthorized(reason) if entry.command.action.is_look_up() => {

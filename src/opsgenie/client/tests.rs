@@ -180,7 +180,9 @@ async fn what_became_of_a_request_is_read() {
 async fn failures_are_told_apart() {
     let unauthorized = |reason: &str| Answer::Failed(Failure::Unauthorized(reason.to_owned()));
     let again = |reason: &str, hold| Answer::Failed(Failure::TryAgain { reason: reason.to_owned(), hold });
-    let doubt = |reason: &str| Answer::Failed(Failure::Unclear(reason.to_owned()));
+    let doubt = |reason: &str, hold| {
+        Answer::Failed(Failure::Unclear { reason: reason.to_owned(), hold: Option::map(hold, Duration::from_secs) })
+    };
     let says = |text: &str| json!({"message": text});
     let limited = [("X-RateLimit-Period-In-Sec", "60")];
     let table = [
@@ -198,15 +200,25 @@ async fn failures_are_told_apart() {
         (Reply::json(402, &says("plan")), refused(Refusal::Other, "402 plan")),
         (Reply::json(403, &json!({"message": "no", "code": 40301})), refused(Refusal::Other, "403 no")),
         (Reply::json(404, &json!("text")), refused(Refusal::NotFound, "404")),
-        (Reply::json(302, &json!(null)), refused(Refusal::Other, "302")),
+        (Reply::json(302, &json!(null)), doubt("302", None)),
         (Reply::json(408, &json!(null)), again("408", None)),
         (Reply::json(429, &says("TooManyRequests")), again("429 TooManyRequests", None)),
         (Reply::with_headers(429, &limited, &json!(null)), again("429", Some(Duration::from_secs(60)))),
-        (Reply::json(500, &json!(null)), doubt("500")),
-        (Reply::json(503, &says(&"x\u{7}".repeat(400))), doubt(&format!("503 {}", "x ".repeat(148)))),
+        (Reply::json(500, &json!(null)), doubt("500", None)),
+        (Reply::with_headers(503, &[("Retry-After", "30")], &json!(null)), doubt("503", Some(30))),
+        (Reply::json(503, &says(&"x\u{7}".repeat(400))), doubt(&format!("503 {}", "x ".repeat(148)), None)),
     ];
     for (reply, expected) in table {
         assert_eq!(answer(reply, &OpsgenieCall::AddNote(id(), "n".to_owned())).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_read_that_is_sent_elsewhere_is_made_again() {
+    for call in [OpsgenieCall::ReadAlert(id()), OpsgenieCall::ListNotes(id()), OpsgenieCall::ReadRequest("r".into())] {
+        let elsewhere = Reply::with_headers(302, &[("location", "/maintenance")], &json!(null));
+        let expected = Answer::Failed(Failure::Unclear { reason: "302".to_owned(), hold: None });
+        assert_eq!(answer(elsewhere, &call).await, expected);
     }
 }
 
@@ -218,7 +230,7 @@ async fn what_never_left_is_tried_again_and_what_hangs_is_unclear() {
     assert!(matches!(answer, Answer::Failed(Failure::TryAgain { hold: None, .. })), "{answer:?}");
     for reply in [Reply::Hang, Reply::Bytes(Vec::new())] {
         let answer = impatient(&Stub::start(vec![reply]).url).perform(&call).await;
-        assert!(matches!(answer, Answer::Failed(Failure::Unclear(_))), "{answer:?}");
+        assert!(matches!(answer, Answer::Failed(Failure::Unclear { .. })), "{answer:?}");
     }
 }
 

@@ -4,6 +4,7 @@ use crate::engine::outbox::call::IncidentState;
 use crate::http::stub::{Reply, Stub};
 
 const KEY: &str = "opsgenie:a-1";
+const UNREADABLE: &str = "the answer cannot be read";
 
 fn client(url: &str) -> Client {
     with(url, HttpSettings::default())
@@ -45,7 +46,7 @@ fn again(reason: &str, hold: Option<u64>) -> Answer {
 }
 
 fn unclear(reason: &str) -> Answer {
-    Answer::Failed(Failure::Unclear(reason.to_owned()))
+    Answer::Failed(Failure::Unclear { reason: reason.to_owned(), hold: None })
 }
 
 fn state(id: &str, status: Status) -> IncidentState {
@@ -259,6 +260,8 @@ async fn a_priority_is_set_by_its_name() {
         (error(402, 2014, "x"), Priority::P1, Answer::Unsupported),
         (error(401, 2006, "x"), Priority::P1, again("401 2006 M: x", None)),
         (error(500, 2000, "x"), Priority::P1, again("500 2000 M: x", None)),
+        (Reply::json(302, &json!(null)), Priority::P1, again("302", None)),
+        (Reply::with_headers(503, &[("retry-after", "9")], &json!(null)), Priority::P1, again("503", Some(9))),
         (limited, Priority::P1, again("429", Some(7))),
         (Reply::json(200, &json!({})), Priority::P1, again(UNREADABLE, None)),
     ];
@@ -347,18 +350,31 @@ async fn failures_are_told_apart() {
         (Reply::json(404, &json!("a proxy")), refused(Refusal::NotFound, "404")),
         (error(402, 2014, "x"), refused(Refusal::Other, "402 2014 M: x")),
         (Reply::json(413, &json!({"error": "text"})), refused(Refusal::Other, "413")),
-        (Reply::with_headers(301, &[("location", "/x")], &json!(null)), refused(Refusal::Other, "301")),
+        (Reply::with_headers(301, &[("location", "/x")], &json!(null)), unclear("301")),
         (Reply::json(408, &json!(null)), again("408", None)),
         (Reply::with_headers(408, &[("retry-after", "5")], &json!(null)), again("408", None)),
         (error(429, 2020, "x"), again("429 2020 M: x", None)),
         (Reply::with_headers(429, &[("ratelimit-reset", "7")], &json!(null)), again("429", Some(7))),
         (error(500, 2000, "x"), unclear("500 2000 M: x")),
         (Reply::json(503, &json!(null)), unclear("503")),
+        (
+            Reply::with_headers(503, &[("retry-after", "30")], &json!(null)),
+            Answer::Failed(Failure::Unclear { reason: "503".to_owned(), hold: Some(Duration::from_secs(30)) }),
+        ),
         (Reply::json(200, &json!(null)), unclear(UNREADABLE)),
         (error(500, 2000, &"y\u{7}".repeat(400)), unclear(&format!("500 2000 M: {}", "y ".repeat(144)))),
     ];
     for (reply, expected) in table {
         assert_eq!(answer(reply, &acknowledge()).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_read_that_is_sent_elsewhere_is_made_again() {
+    let find = PagerDutyCall::FindIncident(KEY.to_owned());
+    for call in [find, PagerDutyCall::ReadIncident(id()), PagerDutyCall::ListNotes(id())] {
+        let elsewhere = Reply::with_headers(302, &[("location", "/maintenance")], &json!(null));
+        assert_eq!(answer(elsewhere, &call).await, unclear("302"));
     }
 }
 
@@ -369,7 +385,7 @@ async fn what_never_left_is_tried_again_and_what_hangs_is_unclear() {
     assert!(matches!(answer, Answer::Failed(Failure::TryAgain { hold: None, .. })), "{answer:?}");
     for reply in [Reply::Hang, Reply::Bytes(Vec::new())] {
         let answer = impatient(&Stub::start(vec![reply]).url).perform(&acknowledge()).await;
-        assert!(matches!(answer, Answer::Failed(Failure::Unclear(_))), "{answer:?}");
+        assert!(matches!(answer, Answer::Failed(Failure::Unclear { .. })), "{answer:?}");
     }
 }
 
@@ -394,20 +410,16 @@ async fn the_automation_user_is_found_by_its_exact_address() {
     ];
     for (reply, expected) in failures {
         let stub = Stub::start(vec![reply]);
-        assert_eq!(client(&stub.url).user_id().await, Err(LookupError(expected.to_owned())));
+        assert_eq!(client(&stub.url).user_id().await, Err(expected.to_owned()));
     }
 }
 
 #[tokio::test]
-async fn the_probe_tells_whether_we_are_let_in_and_the_limit_is_kept() {
-    let headers = [("ratelimit-remaining", "12")];
-    let stub = Stub::start(vec![Reply::with_headers(200, &headers, &json!({"abilities": []})), error(401, 2006, "x")]);
+async fn the_probe_tells_whether_we_are_let_in() {
+    let stub = Stub::start(vec![Reply::json(200, &json!({"abilities": []})), error(401, 2006, "x")]);
     let client = client(&stub.url);
-    assert_eq!(client.rate_left(), None);
     assert_eq!(client.probe().await, Ok(()));
-    assert_eq!(client.rate_left(), Some(12));
     assert_eq!(client.probe().await, Err("401 2006 M: x".to_owned()));
-    assert_eq!(client.rate_left(), Some(12));
     assert_eq!(stub.lines(), ["GET /abilities", "GET /abilities"]);
 }
 

@@ -134,7 +134,7 @@ fn try_again() -> Failure {
 }
 
 fn unclear() -> Failure {
-    Failure::Unclear("timeout".into())
+    Failure::Unclear { reason: "timeout".into(), hold: None }
 }
 
 fn refused_as(meaning: Refusal) -> Answer {

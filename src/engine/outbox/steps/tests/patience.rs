@@ -32,10 +32,17 @@ fn an_entry_is_given_up_when_it_was_put_off_for_three_days() {
 #[test]
 fn a_vendor_that_asks_everybody_to_wait_is_heard() {
     let hold = Some(Duration::from_secs(60));
-    let failure = Failure::TryAgain { reason: "429".into(), hold };
-    let settled = settle(create().sending(), &pending(), &[], Answer::Failed(failure), at(0));
-    let Settlement::Later { entry, hold: asked } = settled else { panic!("{settled:?}") };
-    assert_eq!((asked, entry.due_at), (hold, at(60_000)));
+    for failure in [
+        Failure::TryAgain { reason: "429".into(), hold },
+        // Nobody knows what became of the call, but everybody is to wait all the same.
+        Failure::Unclear { reason: "503".into(), hold },
+    ] {
+        for entry in [create().sending(), create().unsure()] {
+            let settled = settle(entry, &pending(), &[], Answer::Failed(failure.clone()), at(0));
+            let Settlement::Later { entry, hold: asked } = settled else { panic!("{settled:?}") };
+            assert_eq!((asked, entry.due_at), (hold, at(60_000)), "{failure:?}");
+        }
+    }
 }
 
 #[test]
