@@ -379,7 +379,12 @@ async fn the_opsgenie_examples_tell_their_story_when_curl_posts_them() {
         world.settle().await;
         states.push(format!("{:?}", world.incident_of("test-123").status));
     }
-    assert_eq!(states, ["Triggered", "Triggered", "Acknowledged", "Triggered", "Resolved"]);
+    assert_eq!(
+        states,
+        ["Triggered", "Triggered", "Acknowledged", "Triggered", "Resolved"],
+        "{:#?}",
+        world.timeline("test-123").await
+    );
     let incident = world.incident_of("test-123");
     assert_eq!(incident.title, "Test alert");
     assert_eq!(
