@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use simulators::CallRecord;
 
 use crate::harness::{Plan, World};
-use crate::post::{Answer, Raw, SIGNATURE, ask, from_opsgenie, from_pagerduty, post, sign};
+use crate::post::{Answer, SIGNATURE, ask, from_opsgenie, from_pagerduty, post, sign};
 
 const TOKEN: &str = "a-long-random-text";
 const INTEGRATION: &str = "00000000-0000-4000-8000-000000000000";
@@ -189,18 +189,6 @@ async fn a_wrong_token_or_none_is_unauthorized() {
         assert_eq!(answer.status, 401, "{header:?}: {answer:?}");
     }
     check_untouched(&world).await;
-    world.end().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_token_is_refused_before_the_body_is_read() {
-    let world = world(Some(TOKEN)).await;
-    for headers in ["", "Authorization: Bearer wrong\r\n"] {
-        for length in ["Content-Length: 1000", "Transfer-Encoding: chunked"] {
-            let raw = Raw::begin(&url(&world, "ops-webhook"), &format!("{headers}{length}\r\n\r\n"));
-            assert_eq!(raw.until_closed().0, 401, "{headers} {length}");
-        }
-    }
     world.end().await;
 }
 
@@ -391,7 +379,12 @@ async fn the_opsgenie_examples_tell_their_story_when_curl_posts_them() {
         world.settle().await;
         states.push(format!("{:?}", world.incident_of("test-123").status));
     }
-    assert_eq!(states, ["Triggered", "Triggered", "Acknowledged", "Triggered", "Resolved"]);
+    assert_eq!(
+        states,
+        ["Triggered", "Triggered", "Acknowledged", "Triggered", "Resolved"],
+        "{:#?}",
+        world.timeline("test-123").await
+    );
     let incident = world.incident_of("test-123");
     assert_eq!(incident.title, "Test alert");
     assert_eq!(

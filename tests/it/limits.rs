@@ -29,12 +29,16 @@ impl House {
     }
 
     fn with(memory: MemoryEngine, patience: Patience) -> Self {
+        Self::guarded(memory, patience, None)
+    }
+
+    fn guarded(memory: MemoryEngine, patience: Patience, token: Option<&str>) -> Self {
         let policy = Policy { retention: Duration::from_secs(30 * 24 * 3600), ..Policy::default() };
         let store = Store::on(Engine::Memory(memory.clone()), Settings::new(policy), now()).unwrap();
         let (listener, address) = server::bind(([127, 0, 0, 1], 0).into()).unwrap();
         let doors = Doors {
             store: store.clone(),
-            opsgenie: Door::new(&[INTEGRATION], None),
+            opsgenie: Door::new(&[INTEGRATION], token.map(Into::into)),
             pagerduty_secrets: vec![SECRET.into()],
             patience,
         };
@@ -85,6 +89,18 @@ async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
         }
     };
     tokio::time::timeout(TOO_LONG, looking).await.unwrap_or_else(|_| panic!("waited in vain until {what}"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_token_is_refused_before_the_body_is_read() {
+    let patience = Patience { body: TOO_LONG * 2, ..Patience::default() };
+    let house = House::guarded(MemoryEngine::default(), patience, Some("token"));
+    for headers in ["", "Authorization: Bearer wrong\r\n"] {
+        for body in ["Content-Length: 1000", "Transfer-Encoding: chunked"] {
+            let raw = Raw::begin(&house.url("ops-webhook"), &format!("{headers}{body}\r\n\r\n"));
+            assert_eq!(raw.until_closed().0, 401, "{headers} {body}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
