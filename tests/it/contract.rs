@@ -110,6 +110,86 @@ async fn the_product_and_the_simulators_keep_to_the_vendors_documents() {
     assert_eq!(ours, OURS, "the operations that crosspage uses are all told about, and there are no others");
 }
 
+/// A change of a record, and a piece of what must be said of it.
+type Damage = (fn(&mut CallRecord), &'static str);
+
+#[test]
+fn whatever_deviates_is_found() {
+    let Some(documents) = documents() else { return };
+    let calls = surface::called();
+    let good = |calls: &[CallRecord], method: &str, path: &str| {
+        let found = calls.iter().find(|call| call.method == method && call.path.ends_with(path));
+        let mut call = found.unwrap().clone();
+        call.headers.push(("user-agent".to_owned(), "crosspage/1".to_owned()));
+        call
+    };
+    let note = good(&calls.0, "POST", "/acknowledge");
+    let page = good(&calls.1, "POST", "/incidents");
+    let list = good(&calls.1, "GET", "/incidents");
+    let rows: [(&[Document], &CallRecord, Damage); 14] = [
+        (&documents.opsgenie, &note, (|call| call.method = "PUT".to_owned(), "no such operation")),
+        (&documents.opsgenie, &note, (|call| call.path.push_str("/x"), "no such operation")),
+        (
+            &documents.opsgenie,
+            &note,
+            (|call| call.body = change(&call.body, "source", "origin"), "'origin' was unexpected"),
+        ),
+        (&documents.opsgenie, &note, (|call| call.query.push_str("&colour=red"), "colour is unknown")),
+        (&documents.opsgenie, &note, (|call| call.query = "identifierType=x".to_owned(), "is not one of")),
+        (
+            &documents.opsgenie,
+            &note,
+            (|call| call.answer = change(&call.answer, "took", "time"), "\"took\" is a required"),
+        ),
+        (
+            &documents.opsgenie,
+            &note,
+            (|call| call.headers.retain(|(name, _)| name != "authorization"), "the key is missing"),
+        ),
+        (
+            &documents.pagerduty,
+            &page,
+            (|call| call.headers.retain(|(name, _)| name != "from"), "header From is missing"),
+        ),
+        (
+            &documents.pagerduty,
+            &page,
+            (|call| call.headers.retain(|(name, _)| name != "accept"), "header Accept is missing"),
+        ),
+        (
+            &documents.pagerduty,
+            &page,
+            (|call| call.body = change(&call.body, "urgency", "urgence"), "'urgence' was unexpected"),
+        ),
+        (
+            &documents.pagerduty,
+            &page,
+            (|call| call.body = change(&call.body, "title", "headline"), "\"title\" is a required"),
+        ),
+        (
+            &documents.pagerduty,
+            &page,
+            (|call| call.answer = change(&call.answer, "acknowledgements", "acks"), "'acks' was unexpected"),
+        ),
+        (&documents.pagerduty, &page, (|call| call.status = 202, "the status is not described")),
+        (&documents.pagerduty, &list, (|call| call.query.push_str("&statuses[]=odd"), "is not one of")),
+    ];
+    for (documents, good, (damage, expected)) in rows {
+        assert_eq!(check::deviations(documents, good), [] as [&str; 0]);
+        let mut call = good.clone();
+        damage(&mut call);
+        let found = check::deviations(documents, &call).join("\n");
+        assert!(found.contains(expected), "{expected}: {found}");
+    }
+}
+
+/// The same JSON with another name for one field.
+fn change(json: &str, from: &str, to: &str) -> String {
+    let (from, to) = (format!("\"{from}\":"), format!("\"{to}\":"));
+    assert!(json.contains(&from), "{json}");
+    json.replace(&from, &to)
+}
+
 /// Every operation that the product's clients use.
 const OURS: [&str; 17] = [
     "GET /abilities",
