@@ -14,6 +14,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
 #[cfg(test)]
+pub(crate) mod mangle;
+#[cfg(test)]
 pub(crate) mod stub;
 #[cfg(test)]
 mod tests;
