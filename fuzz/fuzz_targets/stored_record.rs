@@ -3,6 +3,8 @@
 
 #![no_main]
 
+use std::time::Duration;
+
 use crosspage::engine::{Identity, OnResolved, Policy, Timestamp};
 use crosspage::store::book::Book;
 use crosspage::store::engine::{Batch, Engine};
@@ -12,8 +14,18 @@ use libfuzzer_sys::fuzz_target;
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const KEYS: [&[u8]; 12] = [
-    b"m/store", b"m/counters", b"m/identity", b"l/A", b"i/Q/A", b"o/A", b"q/o/A/00000001", b"q/p/A/00000001",
-    b"z/A/00000001", b"t/A/00000001", b"w/00000001", b"u/00000001",
+    b"m/store",
+    b"m/counters",
+    b"m/identity",
+    b"l/A",
+    b"i/Q/A",
+    b"o/A",
+    b"q/o/A/00000001",
+    b"q/p/A/00000001",
+    b"z/A/00000001",
+    b"t/A/00000001",
+    b"w/00000001",
+    b"u/00000001",
 ];
 
 fuzz_target!(|input: (u8, u8, bool, &[u8])| {
@@ -50,6 +62,8 @@ fn settings() -> Settings {
     Settings::new(Policy {
         on_pagerduty_resolved: OnResolved::Note,
         identity: Identity::default(),
+        first_ran_at: NOW,
+        retention: Duration::from_secs(30 * 86_400),
         alert_page: None,
     })
 }
