@@ -152,7 +152,7 @@ mod tests {
     }
 
     fn few() -> ProptestConfig {
-        ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() }
+        ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() }
     }
 
     proptest! {
@@ -173,7 +173,7 @@ mod tests {
 
         #[test]
         fn an_incident_keeps_to_its_limits_whatever_the_alert_says(
-            message in "\\PC{0,3000}", tag in "\\PC{0,20}", tags in 0_usize..6_000, description in 0_usize..70_000,
+            message in "\\PC{0,3000}", tag in "\\PC{0,20}", tags in 0_usize..4_000, description in 0_usize..70_000,
         ) {
             let facts = AlertFacts {
                 message: Some(message),

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::bench::*;
-use crate::store::engine::Batch;
+use crate::store::engine::{Batch, Row};
 use crate::store::record::{self, Stored};
 use crate::store::{Quarantined, StoreError};
 
@@ -12,7 +12,7 @@ fn few() -> ProptestConfig {
 }
 
 /// A store with something of everything, closed.
-fn full() -> (Bench, Vec<(Vec<u8>, Vec<u8>)>) {
+fn full() -> (Bench, Vec<Row>) {
     let mut bench = Bench::memory();
     bench.record(created("A"));
     bench.record(noted("A", "one"));
@@ -23,7 +23,7 @@ fn full() -> (Bench, Vec<(Vec<u8>, Vec<u8>)>) {
     (bench, rows)
 }
 
-fn everything(bench: &Bench) -> Vec<(Vec<u8>, Vec<u8>)> {
+fn everything(bench: &Bench) -> Vec<Row> {
     bench.engine().range(&[], &[255], usize::MAX).unwrap()
 }
 
