@@ -14,6 +14,8 @@ use serde::{Deserialize, Deserializer};
 use crate::engine::outbox::call::Failure;
 
 #[cfg(test)]
+pub(crate) mod mangle;
+#[cfg(test)]
 pub(crate) mod stub;
 #[cfg(test)]
 mod tests;

@@ -48,12 +48,7 @@ impl Request {
     }
 
     pub(crate) fn query_pairs(&self) -> Vec<(String, String)> {
-        self.query
-            .split('&')
-            .filter(|pair| !pair.is_empty())
-            .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-            .map(|(key, value)| (decode(key, true), decode(value, true)))
-            .collect()
+        pairs(&self.query)
     }
 
     pub(crate) fn query_value(&self, name: &str) -> Option<String> {
@@ -136,29 +131,35 @@ pub struct CallRecord {
     pub at_ms: i64,
     /// The status answered; 0 if the client saw none.
     pub status: u16,
-    /// `user-agent`, `from` and `content-type` only: never the key.
+    /// `user-agent`, `from`, `accept`, `content-type`, and the first word of `authorization`: never the key.
     pub headers: Vec<(String, String)>,
     /// The body as text.
     pub body: String,
+    /// The body of the answer as text; empty if the client saw none.
+    pub answer: String,
 }
 
 impl CallRecord {
     pub(crate) fn of(request: &Request, at_ms: i64, reply: &Reply) -> Self {
-        const KEPT: [&str; 3] = ["user-agent", "from", "content-type"];
-        let headers = request
-            .headers
-            .iter()
-            .map(|(name, value)| (name.to_ascii_lowercase(), value.clone()))
-            .filter(|(name, _)| KEPT.contains(&name.as_str()))
-            .collect();
+        let seen = reply.connection == Connection::Keep;
+        let headers = request.headers.iter().filter_map(|(name, value)| {
+            let name = name.to_ascii_lowercase();
+            let value = match name.as_str() {
+                "user-agent" | "from" | "accept" | "content-type" => value.as_str(),
+                "authorization" => value.split_once(' ').map_or("", |(scheme, _)| scheme),
+                _ => return None,
+            };
+            Some((name, value.to_owned()))
+        });
         Self {
             method: request.method.clone(),
             path: request.path.clone(),
             query: request.query.clone(),
             at_ms,
-            status: if reply.connection == Connection::Keep { reply.status } else { 0 },
-            headers,
+            status: if seen { reply.status } else { 0 },
+            headers: headers.collect(),
             body: String::from_utf8_lossy(&request.body).into_owned(),
+            answer: if seen { String::from_utf8_lossy(&reply.body).into_owned() } else { String::new() },
         }
     }
 
@@ -175,6 +176,11 @@ impl CallRecord {
     /// The body as JSON; `Null` if it is none.
     pub fn body_json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or(Value::Null)
+    }
+
+    /// The query, decoded, in the order sent.
+    pub fn query_pairs(&self) -> Vec<(String, String)> {
+        pairs(&self.query)
     }
 }
 
@@ -250,6 +256,11 @@ impl Answer {
     }
 }
 
+fn pairs(query: &str) -> Vec<(String, String)> {
+    let pairs = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    pairs.map(|(key, value)| (decode(key, true), decode(value, true))).collect()
+}
+
 fn decode(text: &str, plus_is_space: bool) -> String {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
@@ -281,5 +292,14 @@ mod tests {
         let request = Request::new("GET", "/v2/alerts/a%2Fb%20c?identifierType=alias&q=x+y%3A");
         assert_eq!(request.segments(), ["v2", "alerts", "a/b c"]);
         assert_eq!(request.query_value("q").unwrap(), "x y:");
+    }
+
+    #[test]
+    fn a_record_never_holds_a_key() {
+        for value in ["GenieKey hunter2", "Token token=hunter2", "hunter2", "Bearer  hunter2"] {
+            let request = Request::new("GET", "/").header("Authorization", value).header("X-Api-Key", "hunter2");
+            let record = CallRecord::of(&request, 0, &Reply::raw(200, b"{}".to_vec()));
+            assert!(!format!("{record:?}").contains("hunter2"), "{record:?}");
+        }
     }
 }

@@ -3,6 +3,9 @@
 use crate::exchange::{Connection, Reply};
 use crate::ids::splitmix64;
 
+/// What [`Fault::GarbageAfter`] answers.
+pub const GARBAGE: &str = "{\"gar";
+
 /// All faults of one vendor. Rules are tried first, in order; then the dice of [`Flaky`].
 #[derive(Debug, Clone, Default)]
 pub struct Faults {
@@ -224,7 +227,7 @@ pub(crate) fn serve(
         }
         Fault::GarbageAfter => {
             let reply = act(None);
-            Reply { body: b"{\"gar".to_vec(), ..reply }
+            Reply { body: GARBAGE.as_bytes().to_vec(), ..reply }
         }
         Fault::Delay(delay_ms) => Reply { delay_ms, ..act(None) },
     }

@@ -37,7 +37,7 @@ mod tests;
 pub mod wire;
 
 pub use exchange::{Answer, CallRecord, Connection, Reply, Request, WebhookDelivery, WebhookRecord};
-pub use fault::{Fault, Faults, Flaky, Matcher, Rule, WebhookFaults};
+pub use fault::{Fault, Faults, Flaky, GARBAGE, Matcher, Rule, WebhookFaults};
 pub use opsgenie::Opsgenie;
 pub use outbox::Retries;
 pub use pagerduty::PagerDuty;

@@ -74,6 +74,8 @@ fn entries(text: &str) -> (Vec<(String, String)>, bool) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -114,5 +116,32 @@ mod tests {
 
         assert!(EnvFile::read(dir.path()).err().unwrap().to_string().starts_with(".env cannot be read"));
         assert_eq!(EnvFile::read(&dir.path().join("none")).unwrap().keys().count(), 0);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_bytes_are_read_or_refused_by_a_line_that_is_there(
+            bytes in prop_oneof![
+                prop::collection::vec(any::<u8>(), 0..80),
+                "([A-Z_]{0,3}[=# '\"$\\\\\n\r]{0,2}[a-z \u{e4}]{0,3}){0,12}".prop_map(String::into_bytes),
+            ],
+        ) {
+            if let Err(line) = EnvFile::parse(&bytes) {
+                let lines = bytes.split(|byte| *byte == b'\n').count();
+                prop_assert!((1..=lines).contains(&line), "{line} of {lines}");
+            }
+        }
+
+        #[test]
+        fn what_is_quoted_comes_out_as_it_went_in(values in prop::collection::vec("[^'\\\\\\x00\\r]{0,20}", 1..5)) {
+            let lines: Vec<_> = values.iter().enumerate().map(|(i, value)| format!("KEY{i}='{value}'\n")).collect();
+            let file = EnvFile::parse(lines.concat().as_bytes());
+            let file = file.map_err(|line| TestCaseError::fail(format!("line {line}")))?;
+            for (i, value) in values.iter().enumerate() {
+                prop_assert_eq!(file.get(&format!("KEY{i}")), Some(value.clone()));
+            }
+        }
     }
 }

@@ -2,6 +2,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
+use proptest::prelude::*;
 use secrecy::ExposeSecret;
 
 use super::*;
@@ -321,4 +322,47 @@ fn comments_may_follow_values() {
     assert_eq!(config.log_filter, "info");
     assert_eq!(config.retention, days(7));
     assert_eq!(config.pagerduty.api_key.expose_secret(), "hunter-pd-key");
+}
+
+/// Any text, and texts that are nearly right.
+fn any_value() -> impl Strategy<Value = String> {
+    prop_oneof![
+        any::<String>(),
+        "\\PC{0,20}",
+        "[0-9:.,]{0,12}",
+        "(https?|sled|postgres)://[a-z0-9.:@/?#%\\[\\]-]{0,20}",
+        "[a-z_:=,]{0,20}(debug|info|off|note|close|us|eu|json)",
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_the_environment_says_is_taken_or_told_by_its_key(
+        given in prop::collection::vec((0..KEYS.len(), any_value()), 1..5),
+    ) {
+        let changes: Vec<_> = given.iter().map(|(key, value)| (KEYS[*key], Some(value.as_str()))).collect();
+        if let Err(error) = read(&changes) {
+            prop_assert!(!error.problems.is_empty());
+            for problem in &error.problems {
+                prop_assert!(changes.iter().any(|(key, _)| *key == problem.key), "{}: {problem}", problem.key);
+                prop_assert!(!problem.text.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn a_secret_is_shown_nowhere(number in 0..SECRETS.len(), before in any_value(), after in any_value()) {
+        let secret = format!("{before}hunter2{after}");
+        let shown = match read(&[(SECRETS[number], Some(&secret)), ("RETENTION_DAYS", Some("0"))]) {
+            Ok(config) => format!("{config:?}"),
+            Err(error) => format!("{error} {error:?}"),
+        };
+        prop_assert!(!shown.contains("hunter2"), "{shown}");
+        if let Ok(config) = read(&[(SECRETS[number], Some(&secret))]) {
+            let shown = format!("{config:?}");
+            prop_assert!(!shown.contains("hunter2"), "{shown}");
+        }
+    }
 }

@@ -337,3 +337,35 @@ impl Link {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_hash_is_that_of_every_version() {
+        let hash = serde_json::to_value(TextHash::of(&["jane@example.com", "Swapping the disk"])).unwrap();
+        assert_eq!(hash, "d1ccc0dd4776563cdf783e12");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_hash_does_not_mind_line_ends_and_outer_white_space(lines in prop::collection::vec("[^\\r\\n]{0,12}", 1..6)) {
+            let text = lines.join("\n");
+            let hash = TextHash::of(&[&text]);
+            prop_assert_eq!(&TextHash::of(&[&lines.join("\r\n")]), &hash);
+            prop_assert_eq!(&TextHash::of(&[&format!(" \r\n{text}\t\n ")]), &hash);
+        }
+
+        #[test]
+        fn other_texts_have_other_hashes(one in "[ -~äß]{0,12}", other in "[ -~äß]{0,12}") {
+            prop_assert_eq!(TextHash::of(&[&one]) == TextHash::of(&[&other]), one.trim() == other.trim());
+            let joined = format!("{one}{other}");
+            prop_assert_ne!(TextHash::of(&[&one, &other]), TextHash::of(&[&joined]));
+        }
+    }
+}

@@ -12,6 +12,8 @@ use crate::engine::{Actor, AlertAction, AlertEvent, AlertFacts, AlertId, Event, 
 use crate::http::{Unreadable, lenient, printable};
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
 
 /// The `Authorization` header does not carry the token.

@@ -59,7 +59,10 @@ fn decode(hex: &str) -> Option<[u8; 32]> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::http::mangle::few;
 
     #[derive(serde::Deserialize)]
     struct Vector {
@@ -135,6 +138,42 @@ mod tests {
         ];
         for (secrets, header, body, expected) in table {
             assert_eq!(verify(secrets, header, body.as_bytes()), Err(expected), "{header:?}");
+        }
+    }
+
+    fn signed(secret: &str, body: &[u8]) -> [u8; 32] {
+        Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap().chain_update(body).finalize().into_bytes().into()
+    }
+
+    fn header(signature: &[u8]) -> String {
+        let digits: String = signature.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{VERSION}{digits}")
+    }
+
+    proptest! {
+        #![proptest_config(few())]
+
+        #[test]
+        fn no_header_verifies_but_the_right_one(text in any::<String>(), secret in ".{1,70}", body in any::<Vec<u8>>()) {
+            let secrets = secrets(&[&secret]);
+            for header in [text.clone(), format!("v1={text}"), format!("{text},v1={}", "0".repeat(64))] {
+                prop_assert!(verify(&secrets, Some(&header), &body).is_err());
+            }
+            prop_assert_eq!(verify(&secrets, Some(&header(&signed(&secret, &body))), &body), Ok(()));
+        }
+
+        #[test]
+        fn a_single_bit_breaks_a_signature(secret in "[!-~]{1,70}", body in prop::collection::vec(any::<u8>(), 1..200), bit in 0_usize..256) {
+            let keys = secrets(&[&secret]);
+            let signature = signed(&secret, &body);
+            let mut other = signature;
+            other[bit / 8] ^= 1 << (bit % 8);
+            prop_assert_eq!(verify(&keys, Some(&header(&other)), &body), Err(SignatureError::Mismatch));
+            let mut changed = body.clone();
+            changed[bit % body.len()] ^= 1 << (bit % 8);
+            prop_assert_eq!(verify(&keys, Some(&header(&signature)), &changed), Err(SignatureError::Mismatch));
+            let longer = secrets(&[&format!("{secret}x")]);
+            prop_assert_eq!(verify(&longer, Some(&header(&signature)), &body), Err(SignatureError::Mismatch));
         }
     }
 }

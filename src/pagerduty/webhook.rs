@@ -11,6 +11,8 @@ use crate::engine::{
 use crate::http::{Unreadable, lenient, printable};
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
 
 /// What an authentic webhook carried.

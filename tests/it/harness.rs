@@ -10,6 +10,8 @@ use simulators::opsgenie::{self, Alert, NewAlert};
 use simulators::pagerduty::{self, Incident};
 use tempfile::TempDir;
 
+use crate::contract;
+
 /// A customer, who works in Opsgenie.
 pub(crate) const JANE: &str = "jane@example.com";
 /// Another one.
@@ -235,9 +237,10 @@ impl World {
         self.opsgenie.model().writes().len() + self.pagerduty.model().writes().len()
     }
 
-    /// Ends the story.
+    /// Ends the story. Whatever was called must have been by the vendors' documents, where they are at hand.
     pub(crate) async fn end(mut self) {
         self.stop_app().await;
+        contract::hold(self.opsgenie.model().calls(), self.pagerduty.model().calls());
         self.opsgenie.stop().await;
         self.pagerduty.stop().await;
     }

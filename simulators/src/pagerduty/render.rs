@@ -84,7 +84,6 @@ impl PagerDuty {
             "html_url": format!("https://acme.pagerduty.com/incidents/{}", incident.id),
             "incident_number": incident.number,
             "title": incident.title,
-            "description": incident.title,
             "created_at": at(incident.created_at_ms),
             "updated_at": at(incident.updated_at_ms),
             "status": incident.status.as_str(),

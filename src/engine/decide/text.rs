@@ -100,20 +100,26 @@ fn cut_chars(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         return text.to_owned();
     }
-    let kept: String = text.chars().take(most - CUT_MARK.chars().count()).collect();
-    kept + CUT_MARK
+    match most.checked_sub(CUT_MARK.chars().count()) {
+        Some(room) => text.chars().take(room).collect::<String>() + CUT_MARK,
+        None => text.chars().take(most).collect(),
+    }
 }
 
 fn cut_bytes(text: &str, most: usize) -> String {
     if text.len() <= most {
         return text.to_owned();
     }
-    let room = most.saturating_sub(CUT_MARK.len());
-    format!("{}{CUT_MARK}", &text[..text.floor_char_boundary(room)])
+    match most.checked_sub(CUT_MARK.len()) {
+        Some(room) => format!("{}{CUT_MARK}", &text[..text.floor_char_boundary(room)]),
+        None => text[..text.floor_char_boundary(most)].to_owned(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -143,5 +149,43 @@ mod tests {
         let details = details(&AlertId::try_from("a-1").unwrap(), &facts, &policy);
         assert!(details.len() <= DETAILS_BYTES);
         assert!(details.contains("[…]") && details.contains("Tags: prod, db"), "{}", &details[details.len() - 200..]);
+    }
+
+    fn few() -> ProptestConfig {
+        ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() }
+    }
+
+    proptest! {
+        #![proptest_config(few())]
+
+        #[test]
+        fn a_cut_text_keeps_to_its_limit_and_begins_as_the_whole_does(text in "\\PC{0,60}", most in 0_usize..70) {
+            for (cut, length) in [
+                (cut_chars(&text, most), (|text| text.chars().count()) as fn(&str) -> usize),
+                (cut_bytes(&text, most), str::len),
+            ] {
+                prop_assert!(length(&cut) <= most, "{cut:?}");
+                prop_assert_eq!(cut == text, length(&text) <= most || text.is_empty());
+                let kept = cut.strip_suffix(CUT_MARK).unwrap_or(&cut);
+                prop_assert!(text.starts_with(kept), "{cut:?}");
+            }
+        }
+
+        #[test]
+        fn an_incident_keeps_to_its_limits_whatever_the_alert_says(
+            message in "\\PC{0,3000}", tag in "\\PC{0,20}", tags in 0_usize..4_000, description in 0_usize..70_000,
+        ) {
+            let facts = AlertFacts {
+                message: Some(message),
+                description: Some("ä".repeat(description)),
+                tags: vec![tag; tags],
+                ..AlertFacts::default()
+            };
+            let policy = super::super::tests::policy();
+            let new = new_incident(&AlertId::try_from("a-1").unwrap(), &facts, &policy);
+            prop_assert!(!new.title.trim().is_empty());
+            prop_assert!(new.title.chars().count() <= TITLE_CHARS);
+            prop_assert!(new.details.len() <= DETAILS_BYTES);
+        }
     }
 }

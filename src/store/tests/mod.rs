@@ -5,5 +5,7 @@ mod claims;
 mod damage;
 mod engines;
 mod events;
+mod kept;
+mod properties;
 mod threads;
 mod waiting;
