@@ -18,23 +18,27 @@ use secrecy::SecretString;
 use serde_json::json;
 use tracing::{error, info, warn};
 
+mod limits;
+#[cfg(test)]
+mod tests;
+
 use crate::clock::now;
 use crate::engine::{AlertId, Event, EventBody, Reason, System};
 use crate::opsgenie;
 use crate::pagerduty;
 use crate::store::{Quarantined, Recorded, Store, StoreError, Verdict};
+use limits::{Connections, Seldom};
 
 /// The largest body that is read. PagerDuty never sends more than 256 KB, and Opsgenie's texts are short.
 const MAX_BODY: usize = 1 << 20;
 
-/// How many bytes of bodies that are not authenticated yet may be in memory at once.
-const MAX_UNAUTHENTICATED: usize = 32 << 20;
+/// How many bytes of bodies may be in memory at once.
+const MAX_BODY_BYTES: usize = 32 << 20;
 
 /// How long a body may take to arrive. PagerDuty waits five seconds for the answer.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-const MAX_CONNECTIONS: usize = 2_048;
 
 /// After how many seconds a webhook that could not be stored should come again.
 const RETRY_AFTER_S: &str = "5";
@@ -51,8 +55,31 @@ pub struct Doors {
 
 struct State {
     doors: Doors,
-    unauthenticated: AtomicUsize,
+    body_bytes: AtomicUsize,
     requests: AtomicU64,
+    not_ready: Seldom,
+    no_room_to_wait: Seldom,
+}
+
+impl State {
+    fn new(doors: Doors) -> Self {
+        let started = u64::try_from(now().as_millis()).unwrap_or(0);
+        Self {
+            doors,
+            body_bytes: AtomicUsize::new(0),
+            requests: AtomicU64::new(started),
+            not_ready: Seldom::default(),
+            no_room_to_wait: Seldom::default(),
+        }
+    }
+
+    /// What is said of the store to whoever asks: a path or a key is for the log only.
+    fn unwell(&self, status: &str, error: &StoreError) -> HttpResponse {
+        if self.not_ready.is_due(Instant::now()) {
+            warn!(%error, "no webhooks are taken");
+        }
+        HttpResponse::ServiceUnavailable().json(json!({ "status": status, "reason": error.kind() }))
+    }
 }
 
 /// Binds the public listener. The second value is where it listens, in case the port was left to the system.
@@ -64,12 +91,12 @@ pub fn bind(listen: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
 
 /// Serves the public routes until the server is stopped through its handle.
 pub fn serve(listener: TcpListener, doors: Doors) -> io::Result<Server> {
-    let started = u64::try_from(now().as_millis()).unwrap_or(0);
-    let state = web::Data::from(Arc::new(State {
-        doors,
-        unauthenticated: AtomicUsize::new(0),
-        requests: AtomicU64::new(started),
-    }));
+    let state = web::Data::from(Arc::new(State::new(doors)));
+    let workers = std::thread::available_parallelism().map_or(2, |n| n.get().min(4));
+    let connections = Connections::by_open_files();
+    if let Some(few) = connections.few() {
+        warn!(connections = few, "the process may open few files, so few connections are taken: raise its limit");
+    }
     let server = HttpServer::new(move || {
         App::new()
             .app_data(state.clone())
@@ -78,8 +105,8 @@ pub fn serve(listener: TcpListener, doors: Doors) -> io::Result<Server> {
             .service(web::resource("/healthz").route(web::get().to(healthz)))
             .service(web::resource("/readyz").route(web::get().to(readyz)))
     })
-    .workers(std::thread::available_parallelism().map_or(2, |n| n.get().min(4)))
-    .max_connections(MAX_CONNECTIONS)
+    .workers(workers)
+    .max_connections(connections.each_of(workers))
     .client_request_timeout(HEAD_TIMEOUT)
     .shutdown_timeout(5)
     .disable_signals()
@@ -124,9 +151,11 @@ async fn pd_webhook(request: HttpRequest, payload: web::Payload, state: web::Dat
         Ok(body) => body,
         Err((status, why)) => return visit.refused(status, why),
     };
-    if let Err(why) =
-        pagerduty::signature::verify(&state.doors.pagerduty_secrets, header("x-pagerduty-signature"), &body.bytes)
-    {
+    if let Err(why) = pagerduty::signature::verify(
+        &state.doors.pagerduty_secrets,
+        header(pagerduty::signature::SIGNATURE_HEADER),
+        &body.bytes,
+    ) {
         return visit.refused(StatusCode::FORBIDDEN, &why.to_string());
     }
     match pagerduty::webhook::parse(&body.bytes, webhook_id.as_deref(), now()) {
@@ -140,9 +169,7 @@ async fn pd_webhook(request: HttpRequest, payload: web::Payload, state: web::Dat
 async fn healthz(state: web::Data<State>) -> HttpResponse {
     match state.doors.store.failed().now_or_never() {
         None => HttpResponse::Ok().json(json!({ "status": "ok" })),
-        Some(reason) => {
-            HttpResponse::ServiceUnavailable().json(json!({ "status": "failed", "reason": reason.to_string() }))
-        }
+        Some(error) => state.unwell("failed", &error),
     }
 }
 
@@ -150,11 +177,11 @@ async fn healthz(state: web::Data<State>) -> HttpResponse {
 async fn readyz(state: web::Data<State>) -> HttpResponse {
     match state.doors.store.ready() {
         Ok(()) => HttpResponse::Ok().json(json!({ "status": "ready" })),
-        Err(reason) => HttpResponse::ServiceUnavailable().json(json!({ "status": "not ready", "reason": reason })),
+        Err(error) => state.unwell("not ready", &error),
     }
 }
 
-/// A body whose bytes count as unauthenticated until it is dropped.
+/// A body whose bytes count until it is dropped.
 struct Body {
     bytes: Vec<u8>,
     state: web::Data<State>,
@@ -162,7 +189,7 @@ struct Body {
 
 impl Drop for Body {
     fn drop(&mut self) {
-        self.state.unauthenticated.fetch_sub(self.bytes.len(), Ordering::Relaxed);
+        self.state.body_bytes.fetch_sub(self.bytes.len(), Ordering::Relaxed);
     }
 }
 
@@ -189,9 +216,9 @@ async fn collect(mut payload: web::Payload, state: &web::Data<State>) -> Result<
         if body.bytes.len() + chunk.len() > MAX_BODY {
             return Err(TOO_LARGE);
         }
-        let before = state.unauthenticated.fetch_add(chunk.len(), Ordering::Relaxed);
+        let before = state.body_bytes.fetch_add(chunk.len(), Ordering::Relaxed);
         body.bytes.extend_from_slice(&chunk);
-        if before + chunk.len() > MAX_UNAUTHENTICATED {
+        if before + chunk.len() > MAX_BODY_BYTES {
             return Err((StatusCode::SERVICE_UNAVAILABLE, "too many requests at once"));
         }
     }
@@ -225,6 +252,16 @@ impl Visit {
             Ok(recorded) => recorded,
             Err(error) => return self.not_stored(&error),
         };
+        if let Verdict::Quarantined(number) = recorded.verdict
+            && state.no_room_to_wait.is_due(Instant::now())
+        {
+            error!(
+                vendor = %self.system,
+                request.id = %self.request_id,
+                quarantine.id = number,
+                "too many events wait for their incidents: this one and others go into the quarantine"
+            );
+        }
         let verdict = said(&recorded);
         let alert = alert.or_else(|| alerts(&recorded));
         info!(
