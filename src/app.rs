@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::delivery::{self, Vendors};
 use crate::engine::{Identity, Policy, Timestamp};
 use crate::http::{HttpSettings, InvalidSetting};
-use crate::server::{self, Doors};
+use crate::server::{self, Doors, Patience};
 use crate::store::{self, Store, StoreError};
 use crate::{opsgenie, pagerduty};
 
@@ -97,6 +97,7 @@ impl Application {
                 config.opsgenie.webhook_token.clone(),
             ),
             pagerduty_secrets: config.pagerduty.webhook_secrets.clone(),
+            patience: Patience::default(),
         };
         let server =
             server::serve(listener, doors).map_err(|source| StartError::Listen { address: config.listen, source })?;
@@ -158,9 +159,11 @@ fn policy(config: &Config) -> Policy {
         on_pagerduty_resolved: config.on_pagerduty_resolved,
         identity: Identity {
             pagerduty_ids: std::collections::BTreeSet::new(),
+            pagerduty_email: config.pagerduty.email.clone(),
             pagerduty_name: config.pagerduty.user.clone(),
             opsgenie_user: config.opsgenie.user.clone(),
         },
+        pagerduty_service: config.pagerduty.service_id.clone(),
         // The store knows when it was made, and tells the committer.
         first_ran_at: Timestamp::from_millis(0),
         retention: config.retention,
@@ -200,9 +203,9 @@ async fn look_up_identity(store: Store, pagerduty: pagerduty::Client) {
     loop {
         match pagerduty.user_id().await {
             Ok(Some(id)) => {
-                info!(user.id = id, "the automation user was found in PagerDuty");
-                if let Err(error) = store.learn(id).await {
-                    error!(%error, "the automation user's id could not be stored");
+                match store.learn(id.clone()).await {
+                    Ok(()) => info!(user.id = id, "the automation user was found in PagerDuty"),
+                    Err(error) => error!(%error, "the automation user's id could not be stored"),
                 }
                 return;
             }

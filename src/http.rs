@@ -160,6 +160,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 pub struct Client {
     inner: reqwest::Client,
     body_limit: usize,
+    hidden: Option<SecretString>,
 }
 
 impl Client {
@@ -174,7 +175,14 @@ impl Client {
             .user_agent(concat!("crosspage/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| InvalidSetting::Tls(chain(&error)))?;
-        Ok(Self { inner, body_limit: settings.body_limit })
+        Ok(Self { inner, body_limit: settings.body_limit, hidden: None })
+    }
+
+    /// The same, but no error that it reads quotes `key`: what a vendor says of a failure is logged and stored.
+    #[must_use]
+    pub fn hiding(self, key: &SecretString) -> Self {
+        let key = key.expose_secret().trim();
+        Self { hidden: (!key.is_empty()).then(|| key.into()), ..self }
     }
 
     /// Begins a request.
@@ -196,7 +204,19 @@ impl Client {
             }
             body.extend_from_slice(&chunk);
         }
+        if let (400.., Some(key)) = (status, &self.hidden) {
+            body = without(body, key.expose_secret());
+        }
         Ok(Response { status, body, hold })
+    }
+}
+
+/// The body with each mention of `key` struck out, also as JSON may write it.
+fn without(body: Vec<u8>, key: &str) -> Vec<u8> {
+    match String::from_utf8(body) {
+        Ok(text) => text.replace(key, "[key]").replace(&key.replace('/', "\\/"), "[key]").into_bytes(),
+        // Nothing is quoted from what is no text.
+        Err(error) => error.into_bytes(),
     }
 }
 

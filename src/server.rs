@@ -4,18 +4,24 @@
 //! 2xx only after the store has the event on disk. A refusal with a 4xx is final to PagerDuty, and three of them switch the
 //! subscription off, so an authentic body that cannot be read is quarantined and accepted.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::Server;
 use actix_web::http::StatusCode;
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use actix_web::http::header::ContentType;
+use actix_web::web::Bytes;
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, Resource, Route, web};
 use futures_util::{FutureExt, StreamExt};
 use secrecy::SecretString;
-use serde_json::json;
+use serde_json::{Value, json};
 use tracing::{error, info, warn};
 
 mod limits;
@@ -30,15 +36,10 @@ use crate::store::{Quarantined, Recorded, Store, StoreError, Verdict};
 use limits::{Connections, Seldom};
 
 /// The largest body that is read. PagerDuty never sends more than 256 KB, and Opsgenie's texts are short.
-const MAX_BODY: usize = 1 << 20;
+pub const MAX_BODY: usize = 1 << 20;
 
 /// How many bytes of bodies may be in memory at once.
 const MAX_BODY_BYTES: usize = 32 << 20;
-
-/// How long a body may take to arrive. PagerDuty waits five seconds for the answer.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-
-const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// After how many seconds a webhook that could not be stored should come again.
 const RETRY_AFTER_S: &str = "5";
@@ -51,6 +52,23 @@ pub struct Doors {
     pub opsgenie: opsgenie::webhook::Door,
     /// The secrets that PagerDuty may sign with.
     pub pagerduty_secrets: Vec<SecretString>,
+    /// How long a visitor may take.
+    pub patience: Patience,
+}
+
+/// How long a visitor may take; then the connection is given up.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For the request line and the headers.
+    pub head: Duration,
+    /// For the body. PagerDuty waits five seconds for the answer.
+    pub body: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { head: Duration::from_secs(5), body: Duration::from_secs(10) }
+    }
 }
 
 struct State {
@@ -74,11 +92,12 @@ impl State {
     }
 
     /// What is said of the store to whoever asks: a path or a key is for the log only.
-    fn unwell(&self, status: &str, error: &StoreError) -> HttpResponse {
+    fn unwell(&self, status: &str, error: &StoreError, unread: web::Payload) -> HttpResponse {
         if self.not_ready.is_due(Instant::now()) {
             warn!(%error, "no webhooks are taken");
         }
-        HttpResponse::ServiceUnavailable().json(json!({ "status": status, "reason": error.kind() }))
+        let said = json!({ "status": status, "reason": error.kind() });
+        answer(StatusCode::SERVICE_UNAVAILABLE, &said, unread)
     }
 }
 
@@ -91,6 +110,7 @@ pub fn bind(listen: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
 
 /// Serves the public routes until the server is stopped through its handle.
 pub fn serve(listener: TcpListener, doors: Doors) -> io::Result<Server> {
+    let patience = doors.patience;
     let state = web::Data::from(Arc::new(State::new(doors)));
     let workers = std::thread::available_parallelism().map_or(2, |n| n.get().min(4));
     let connections = Connections::by_open_files();
@@ -100,14 +120,15 @@ pub fn serve(listener: TcpListener, doors: Doors) -> io::Result<Server> {
     let server = HttpServer::new(move || {
         App::new()
             .app_data(state.clone())
-            .service(web::resource("/ops-webhook").route(web::post().to(ops_webhook)))
-            .service(web::resource("/pd-webhook").route(web::post().to(pd_webhook)))
-            .service(web::resource("/healthz").route(web::get().to(healthz)))
-            .service(web::resource("/readyz").route(web::get().to(readyz)))
+            .service(route("/ops-webhook", web::post().to(ops_webhook)))
+            .service(route("/pd-webhook", web::post().to(pd_webhook)))
+            .service(route("/healthz", web::get().to(healthz)))
+            .service(route("/readyz", web::get().to(readyz)))
+            .default_service(web::to(async |unread| answer(StatusCode::NOT_FOUND, &json!({}), unread)))
     })
     .workers(workers)
     .max_connections(connections.each_of(workers))
-    .client_request_timeout(HEAD_TIMEOUT)
+    .client_request_timeout(patience.head)
     .shutdown_timeout(5)
     .disable_signals()
     .listen(listener)?
@@ -115,16 +136,21 @@ pub fn serve(listener: TcpListener, doors: Doors) -> io::Result<Server> {
     Ok(server)
 }
 
-async fn ops_webhook(request: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
+fn route(path: &str, route: Route) -> Resource {
+    let wrong_method = async |unread| answer(StatusCode::METHOD_NOT_ALLOWED, &json!({}), unread);
+    web::resource(path).route(route).default_service(web::to(wrong_method))
+}
+
+async fn ops_webhook(request: HttpRequest, mut payload: web::Payload, state: web::Data<State>) -> HttpResponse {
     let visit = Visit::new(System::Opsgenie, None, &state);
     let authorization = request.headers().get("authorization").and_then(|value| value.to_str().ok());
     if state.doors.opsgenie.authorize(authorization).is_err() {
-        return visit
-            .refused(StatusCode::UNAUTHORIZED, "the Authorization header does not carry OPSGENIE_WEBHOOK_TOKEN");
+        let why = "the Authorization header does not carry OPSGENIE_WEBHOOK_TOKEN";
+        return visit.refused(StatusCode::UNAUTHORIZED, why, payload);
     }
-    let body = match read(&request, payload, &state).await {
+    let body = match read(&request, &mut payload, &state).await {
         Ok(body) => body,
-        Err((status, why)) => return visit.refused(status, why),
+        Err((status, why)) => return visit.refused(status, why, payload),
     };
     let authentic = match state.doors.opsgenie.authenticate(&body.bytes) {
         Ok(authentic) => authentic,
@@ -134,7 +160,7 @@ async fn ops_webhook(request: HttpRequest, payload: web::Payload, state: web::Da
                 opsgenie::webhook::NotAuthentic::MissingIntegration
                 | opsgenie::webhook::NotAuthentic::WrongIntegration => StatusCode::FORBIDDEN,
             };
-            return visit.refused(status, &why.to_string());
+            return visit.refused(status, &why.to_string(), payload);
         }
     };
     match authentic.parse(now()) {
@@ -143,20 +169,20 @@ async fn ops_webhook(request: HttpRequest, payload: web::Payload, state: web::Da
     }
 }
 
-async fn pd_webhook(request: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
+async fn pd_webhook(request: HttpRequest, mut payload: web::Payload, state: web::Data<State>) -> HttpResponse {
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
     let webhook_id = header("x-webhook-id").map(str::to_owned);
     let visit = Visit::new(System::PagerDuty, webhook_id.as_deref(), &state);
-    let body = match read(&request, payload, &state).await {
+    let body = match read(&request, &mut payload, &state).await {
         Ok(body) => body,
-        Err((status, why)) => return visit.refused(status, why),
+        Err((status, why)) => return visit.refused(status, why, payload),
     };
     if let Err(why) = pagerduty::signature::verify(
         &state.doors.pagerduty_secrets,
         header(pagerduty::signature::SIGNATURE_HEADER),
         &body.bytes,
     ) {
-        return visit.refused(StatusCode::FORBIDDEN, &why.to_string());
+        return visit.refused(StatusCode::FORBIDDEN, &why.to_string(), payload);
     }
     match pagerduty::webhook::parse(&body.bytes, webhook_id.as_deref(), now()) {
         Ok(pagerduty::webhook::Inbound::Event(event)) => visit.record(&state, event).await,
@@ -166,18 +192,47 @@ async fn pd_webhook(request: HttpRequest, payload: web::Payload, state: web::Dat
     }
 }
 
-async fn healthz(state: web::Data<State>) -> HttpResponse {
+async fn healthz(unread: web::Payload, state: web::Data<State>) -> HttpResponse {
     match state.doors.store.failed().now_or_never() {
-        None => HttpResponse::Ok().json(json!({ "status": "ok" })),
-        Some(error) => state.unwell("failed", &error),
+        None => answer(StatusCode::OK, &json!({ "status": "ok" }), unread),
+        Some(error) => state.unwell("failed", &error, unread),
     }
 }
 
 /// Ready to take webhooks. A vendor's outage is no reason not to be: what cannot be delivered now is kept.
-async fn readyz(state: web::Data<State>) -> HttpResponse {
+async fn readyz(unread: web::Payload, state: web::Data<State>) -> HttpResponse {
     match state.doors.store.ready() {
-        Ok(()) => HttpResponse::Ok().json(json!({ "status": "ready" })),
-        Err(error) => state.unwell("not ready", &error),
+        Ok(()) => answer(StatusCode::OK, &json!({ "status": "ready" }), unread),
+        Err(error) => state.unwell("not ready", &error, unread),
+    }
+}
+
+/// An answer to a request whose body may not have come, and may never come: then the connection ends with the answer.
+fn answer(status: StatusCode, said: &Value, unread: web::Payload) -> HttpResponse {
+    let mut response = HttpResponse::build(status);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.insert_header(("retry-after", RETRY_AFTER_S));
+    }
+    response.content_type(ContentType::json()).body(LastWord { text: said.to_string().into(), _unread: unread })
+}
+
+/// A body that lives as long as the one that it answers. actix hangs up on a request that is answered while its body is
+/// still being waited for, but where that was chunked and has been dropped it would wait for its end, for ever.
+struct LastWord {
+    text: Bytes,
+    _unread: web::Payload,
+}
+
+impl MessageBody for LastWord {
+    type Error = Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.text.len() as u64)
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
+        let text = std::mem::take(&mut self.text);
+        Poll::Ready((!text.is_empty()).then_some(Ok(text)))
     }
 }
 
@@ -195,12 +250,12 @@ impl Drop for Body {
 
 type Refusal = (StatusCode, &'static str);
 
-async fn read(request: &HttpRequest, payload: web::Payload, state: &web::Data<State>) -> Result<Body, Refusal> {
+async fn read(request: &HttpRequest, payload: &mut web::Payload, state: &web::Data<State>) -> Result<Body, Refusal> {
     let announced = request.headers().get("content-length").and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > MAX_BODY) {
         return Err(TOO_LARGE);
     }
-    match tokio::time::timeout(BODY_TIMEOUT, collect(payload, state)).await {
+    match tokio::time::timeout(state.doors.patience.body, collect(payload, state)).await {
         Ok(read) => read,
         // No 4xx: PagerDuty would drop the webhook for good.
         Err(_) => Err((StatusCode::SERVICE_UNAVAILABLE, "the body did not arrive in time")),
@@ -209,7 +264,7 @@ async fn read(request: &HttpRequest, payload: web::Payload, state: &web::Data<St
 
 const TOO_LARGE: Refusal = (StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 1 MiB");
 
-async fn collect(mut payload: web::Payload, state: &web::Data<State>) -> Result<Body, Refusal> {
+async fn collect(payload: &mut web::Payload, state: &web::Data<State>) -> Result<Body, Refusal> {
     let mut body = Body { bytes: Vec::new(), state: state.clone() };
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| (StatusCode::SERVICE_UNAVAILABLE, "the body broke off"))?;
@@ -327,10 +382,10 @@ impl Visit {
             .json(json!({ "error": "not stored, send it again later", "request_id": self.request_id }))
     }
 
-    fn refused(self, status: StatusCode, why: &str) -> HttpResponse {
+    fn refused(self, status: StatusCode, why: &str, unread: web::Payload) -> HttpResponse {
         let status_code = status.as_u16();
         warn!(vendor = %self.system, request.id = %self.request_id, status = status_code, why, "a webhook was refused");
-        HttpResponse::build(status).json(json!({ "error": why, "request_id": self.request_id }))
+        answer(status, &json!({ "error": why, "request_id": self.request_id }), unread)
     }
 
     fn duration_ms(&self) -> u64 {

@@ -119,7 +119,7 @@ impl AlertId {
 }
 
 /// A moment, in milliseconds since the Unix epoch. Whose clock it is, ours or a vendor's, its holder says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(i64);
 
@@ -381,6 +381,9 @@ pub struct IncidentEvent {
     /// Its key, where the event carries one; see [`AlertId::incident_key`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incident_key: Option<String>,
+    /// PagerDuty's id of the service it is on, where the event tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
     /// Where the incident stood when the event was made; which event type carries a change of it is not dependable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,

@@ -1,5 +1,7 @@
 //! A link: one alert, its incident, and what is known of both.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -24,9 +26,12 @@ pub struct Link {
     /// Whether the alert was deleted, so that nothing can be written to it any more.
     #[serde(default)]
     pub alert_deleted: bool,
-    /// Whether the incident was merged, and so may be shared with other links.
+    /// Whether the incident is shared with other links, since one was merged into another.
     #[serde(default)]
-    pub merged: bool,
+    pub shared: bool,
+    /// The incidents that were merged into the one that stands now: their late notes still count.
+    #[serde(default)]
+    pub merged: Vec<IncidentId>,
     /// Whether the alert was told that the incident is resolved and its changes are not passed on any more.
     #[serde(default)]
     pub told_superseded: bool,
@@ -68,13 +73,23 @@ pub enum Page {
 }
 
 /// What is known of the alert or of the incident.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Side {
     /// The newest state that was seen.
     pub known: Option<Known>,
     /// The state that was commanded and is not settled yet.
     pub commanded: Option<Commanded>,
+    /// The last states that our commands were answered with: their echoes may come late, and without an actor.
+    #[serde(default)]
+    pub carried: Vec<Known>,
 }
+
+/// How many states that we brought about are remembered a side.
+const CARRIED: usize = 4;
+
+/// How far apart an echo's time and that of our answer may be: PagerDuty's answers tell the second, Opsgenie's are a little
+/// late.
+const CARRIED_WITHIN: Duration = Duration::from_secs(1);
 
 /// A state that was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,6 +151,21 @@ impl Side {
         if matches!(observed, Observed::Changed { .. }) {
             self.commanded = self.commanded.filter(|c| c.status != status);
         }
+    }
+
+    /// Remembers a state that one of our commands was answered with.
+    pub fn carry(&mut self, status: Status, at: Option<Timestamp>) {
+        if at.is_some() {
+            self.carried.push(Known { status, at, by_the_second: false });
+            self.carried.drain(..self.carried.len().saturating_sub(CARRIED));
+        }
+    }
+
+    /// Whether a state of that time is one that a command of ours was answered with, and that has been heard of by that.
+    pub fn has_carried(&self, status: Status, at: Option<Timestamp>) -> bool {
+        let Some(at) = at else { return false };
+        let near = |carried: &Timestamp| at.since(*carried).max(carried.since(at)) < CARRIED_WITHIN;
+        self.carried.iter().any(|known| known.status == status && known.at.as_ref().is_some_and(near))
     }
 
     /// Forgets the commanded state if it is the one of that mark.
@@ -221,9 +251,10 @@ impl Link {
             priority_at: None,
             page,
             alert_deleted: false,
-            merged: false,
+            shared: false,
+            merged: Vec::new(),
             told_superseded: false,
-            opsgenie: Side { known: Some(known), commanded: None },
+            opsgenie: Side { known: Some(known), ..Side::default() },
             pagerduty: Side::default(),
             held: Vec::new(),
             fetching_note: None,

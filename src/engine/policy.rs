@@ -6,12 +6,14 @@ use std::time::Duration;
 use super::event::{Actor, System, Timestamp};
 
 /// What decisions depend on beside the link and the event.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Policy {
     /// What a resolved incident does to its alert.
     pub on_pagerduty_resolved: OnResolved,
     /// Who we are in both systems.
     pub identity: Identity,
+    /// PagerDuty's id of the service that our incidents are on. A key like ours on another service is somebody else's.
+    pub pagerduty_service: String,
     /// When crosspage first ran on this store, by our clock. Older alerts never page.
     pub first_ran_at: Timestamp,
     /// How long after its creation an alert may still be taken in late.
@@ -21,9 +23,10 @@ pub struct Policy {
 }
 
 /// What a resolved incident does to its alert.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnResolved {
     /// The alert is told by a note and stays open: its owner decides.
+    #[default]
     Note,
     /// The alert is closed as well.
     Close,
@@ -34,6 +37,8 @@ pub enum OnResolved {
 pub struct Identity {
     /// PagerDuty's ids of the automation user: looked up by its e-mail address, or learnt from answers to our writes.
     pub pagerduty_ids: BTreeSet<String>,
+    /// The automation user's e-mail address in PagerDuty. With another address, the ids are another user's.
+    pub pagerduty_email: String,
     /// The automation user's name in PagerDuty; counts only while no id is known, since names can be changed and shared.
     pub pagerduty_name: String,
     /// What our Opsgenie calls carry as `user` and `source`.

@@ -139,6 +139,17 @@ async fn what_may_have_arrived_is_unclear() {
 }
 
 #[tokio::test]
+async fn an_error_does_not_quote_the_key() {
+    let said = |status| Reply::json(status, &json!({"message": "the key s3c/ret (s3c/ret) is refused"}));
+    let stub = Stub::start(vec![said(401), said(200)]);
+    let client = Client::new(&HttpSettings::default()).unwrap().hiding(&SecretString::from("s3c/ret\n"));
+    let send = async || client.send(client.request(Method::GET, Url::parse(&stub.url).unwrap())).await.unwrap().body;
+    assert_eq!(String::from_utf8(send().await).unwrap(), r#"{"message":"the key [key] ([key]) is refused"}"#);
+    assert!(String::from_utf8(send().await).unwrap().contains("s3c/ret"), "no error, so nothing is quoted of it");
+    assert_eq!(without(br#"{"a":"s3c\/ret"}"#.to_vec(), "s3c/ret"), br#"{"a":"[key]"}"#);
+}
+
+#[tokio::test]
 async fn a_header_that_cannot_be_is_an_error_and_no_panic() {
     let client = Client::new(&small()).unwrap();
     let request = client.request(Method::GET, Url::parse("http://127.0.0.1:1/").unwrap()).header("x", "a\nb");

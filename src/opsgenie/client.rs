@@ -40,7 +40,7 @@ impl Client {
     /// A client with connections of its own.
     pub fn new(settings: Settings, http: &HttpSettings) -> Result<Self, InvalidSetting> {
         Ok(Self {
-            http: http::Client::new(http)?,
+            http: http::Client::new(http)?.hiding(&settings.key),
             base: BaseUrl::parse(&settings.base_url)?,
             key: http::key_header("GenieKey ", &settings.key)?,
             user: settings.user,

@@ -62,7 +62,7 @@ impl Client {
             return Err(InvalidSetting::Email);
         }
         Ok(Self {
-            http: http::Client::new(http)?,
+            http: http::Client::new(http)?.hiding(&settings.key),
             base: BaseUrl::parse(&settings.base_url)?,
             key: http::key_header("Token token=", &settings.key)?,
             from: HeaderValue::from_str(&email).map_err(|_| InvalidSetting::Email)?,

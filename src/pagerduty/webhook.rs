@@ -66,6 +66,7 @@ pub fn parse(body: &[u8], webhook_id: Option<&str>, now: Timestamp) -> Result<In
             incident: incident_id(data.incident_id(), "the incident")?,
             status: data.status(&change),
             incident_key: data.incident_key.filter(|key| !key.is_empty()),
+            service: data.service.and_then(|service| service.id),
             change,
         }),
     }))
@@ -143,6 +144,8 @@ struct WireData {
     status: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
     incident_key: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    service: Option<WireReference>,
     #[serde(default, deserialize_with = "lenient")]
     resolve_reason: Option<WireResolveReason>,
     #[serde(default, deserialize_with = "lenient")]

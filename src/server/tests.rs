@@ -1,7 +1,8 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-use actix_web::body;
+use actix_web::test::TestRequest;
+use actix_web::{FromRequest, body};
 use futures_util::future::join_all;
 use serde_json::Value;
 
@@ -18,18 +19,20 @@ fn state(memory: &MemoryEngine) -> web::Data<State> {
     let identity = Identity {
         pagerduty_ids: BTreeSet::new(),
         pagerduty_name: "Sync Bot".to_owned(),
+        pagerduty_email: "sync@example.com".to_owned(),
         opsgenie_user: "crosspage".to_owned(),
     };
     let policy = Policy {
         on_pagerduty_resolved: OnResolved::Note,
         identity,
         first_ran_at: Timestamp::from_millis(0),
+        pagerduty_service: "PSVC001".to_owned(),
         retention: Duration::from_secs(86_400),
         alert_page: None,
     };
     let store = Store::on(Engine::Memory(memory.clone()), Settings::new(policy), now()).unwrap();
     let opsgenie = opsgenie::webhook::Door::new(&["one"], None);
-    web::Data::new(State::new(Doors { store, opsgenie, pagerduty_secrets: Vec::new() }))
+    web::Data::new(State::new(Doors { store, opsgenie, pagerduty_secrets: Vec::new(), patience: Patience::default() }))
 }
 
 fn event(body: EventBody) -> Event {
@@ -49,6 +52,7 @@ fn noted(number: usize) -> Event {
         incident: IncidentId::try_from("Q1").unwrap(),
         status: None,
         incident_key: None,
+        service: None,
         change: IncidentChange::Annotated(note),
     }))
 }
@@ -103,6 +107,11 @@ async fn that_no_more_events_can_wait_is_an_error_in_the_log_and_not_once_for_ea
     assert_eq!(log.count("too many events wait for their incidents"), 1);
 }
 
+async fn unread() -> web::Payload {
+    let (request, mut payload) = TestRequest::default().to_http_parts();
+    web::Payload::from_request(&request, &mut payload).await.unwrap()
+}
+
 async fn said(response: HttpResponse) -> (u16, Value) {
     let status = response.status().as_u16();
     let Ok(bytes) = body::to_bytes(response.into_body()).await else { panic!("the body breaks off") };
@@ -113,16 +122,16 @@ async fn said(response: HttpResponse) -> (u16, Value) {
 async fn whoever_asks_is_told_what_is_wrong_but_no_path_and_no_key() {
     let memory = MemoryEngine::default();
     let state = state(&memory);
-    assert_eq!(said(healthz(state.clone()).await).await.0, 200);
-    assert_eq!(said(readyz(state.clone()).await).await.0, 200);
+    assert_eq!(said(healthz(unread().await, state.clone()).await).await.0, 200);
+    assert_eq!(said(readyz(unread().await, state.clone()).await).await.0, 200);
     let (log, _guard) = log();
     memory.fail_next_sync();
     assert!(state.doors.store.record(created()).await.is_err());
     for _ in 0..3 {
         let failed = json!({ "status": "failed", "reason": "the store has failed" });
-        assert_eq!(said(healthz(state.clone()).await).await, (503, failed));
+        assert_eq!(said(healthz(unread().await, state.clone()).await).await, (503, failed));
         let not_ready = json!({ "status": "not ready", "reason": "the store has failed" });
-        assert_eq!(said(readyz(state.clone()).await).await, (503, not_ready));
+        assert_eq!(said(readyz(unread().await, state.clone()).await).await, (503, not_ready));
     }
     assert_eq!(log.count("no webhooks are taken"), 1);
     assert_eq!(log.count("the database could not"), 1, "the log tells the details");
@@ -130,8 +139,8 @@ async fn whoever_asks_is_told_what_is_wrong_but_no_path_and_no_key() {
     let state = self::state(&MemoryEngine::default());
     state.doors.store.clone().close().await.unwrap();
     let closed = json!({ "status": "not ready", "reason": "closed" });
-    assert_eq!(said(readyz(state.clone()).await).await, (503, closed));
+    assert_eq!(said(readyz(unread().await, state.clone()).await).await, (503, closed));
     let low = StoreError::DiskLow { free: 1, needed: 2 };
     let reason = json!({ "status": "not ready", "reason": "the disk is low" });
-    assert_eq!(said(state.unwell("not ready", &low)).await, (503, reason));
+    assert_eq!(said(state.unwell("not ready", &low, unread().await)).await, (503, reason));
 }

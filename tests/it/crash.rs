@@ -5,11 +5,11 @@
 mod binary;
 mod load;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::env;
 use std::time::{Duration, Instant};
 
-use crosspage::engine::{Identity, OnResolved, Policy, Timestamp};
+use crosspage::engine::Policy;
 use crosspage::store::{DatabaseUrl, Settings, Store, Summary};
 use simulators::opsgenie::{self, AlertStatus};
 use simulators::pagerduty::{self, IncidentStatus};
@@ -190,17 +190,7 @@ impl Ordeal {
 
     fn open_store(&self) -> Store {
         let url: DatabaseUrl = database(&self.folder).parse().unwrap();
-        let policy = Policy {
-            on_pagerduty_resolved: OnResolved::Note,
-            identity: Identity {
-                pagerduty_ids: BTreeSet::new(),
-                pagerduty_name: String::new(),
-                opsgenie_user: String::new(),
-            },
-            first_ran_at: Timestamp::from_millis(0),
-            retention: Duration::from_secs(30 * 24 * 3600),
-            alert_page: None,
-        };
+        let policy = Policy { retention: Duration::from_secs(30 * 24 * 3600), ..Policy::default() };
         Store::open(&url, Settings::new(policy), crosspage::clock::now()).unwrap()
     }
 }

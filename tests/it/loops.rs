@@ -148,3 +148,18 @@ async fn the_guards_outlive_a_restart() {
     assert_eq!(world.incident_notes(&incident).len(), 2);
     world.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_whose_address_was_once_the_automation_users_is_a_person_again() {
+    let mut plan = Plan::new().var("PAGERDUTY_EMAIL", "ada@acme.test").var("PAGERDUTY_USER", "Ada Oncall");
+    plan.opsgenie.processing_ms = 1;
+    let mut world = plan.start().await;
+    let (alert, incident) = world.linked("Disk full").await;
+    world.set_var("PAGERDUTY_EMAIL", "bot@acme.test");
+    world.set_var("PAGERDUTY_USER", "Sync Bot");
+    world.restart_app().await;
+    world.pagerduty.model().human_adds_note(&incident, ADA, "It is me");
+    world.settle().await;
+    assert_eq!(world.alert_notes(&alert), ["[PagerDuty] Ada Oncall: It is me"]);
+    world.end().await;
+}

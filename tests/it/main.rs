@@ -5,9 +5,15 @@
 
 mod crash;
 mod delivery;
+mod doors;
 mod harness;
+mod limits;
 mod loops;
 mod mirror_alert;
 mod mirror_incident;
+mod post;
+mod process;
 mod rules;
+mod secrets;
+mod startup;
 mod tidy;

@@ -171,6 +171,28 @@ async fn a_merged_incident_takes_its_alert_along() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_done_to_one_alert_of_a_merged_incident_shows_on_the_other_whichever_was_merged() {
+    for merged_one_acts in [true, false] {
+        let world = World::new().await;
+        let (first_alert, first) = world.linked("Disk full on db-1").await;
+        let (second_alert, second) = world.linked("Disk full on db-2").await;
+        world.pagerduty.model().human_merges(&first, &second, ADA);
+        world.settle().await;
+        let (acting, other) =
+            if merged_one_acts { (&first_alert, &second_alert) } else { (&second_alert, &first_alert) };
+        world.opsgenie.model().human_acknowledges(acting, JANE);
+        world.settle().await;
+        assert_eq!(world.incident_now(&second).status, "acknowledged");
+        assert!(world.alert_now(other).acknowledged, "{merged_one_acts}");
+        world.opsgenie.model().human_closes(acting, JANE, None);
+        world.settle().await;
+        let told = world.alert_notes(other);
+        assert!(told.iter().any(|note| note.contains("resolved the incident")), "{merged_one_acts}: {told:?}");
+        world.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn merging_into_an_acknowledged_incident_acknowledges_the_alert() {
     let world = World::new().await;
     let (alert, first) = world.linked("Disk full on db-1").await;

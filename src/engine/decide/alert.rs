@@ -6,7 +6,7 @@ use super::super::event::{AlertAction, AlertEvent, AlertFacts, Event, Status, Sy
 use super::super::link::{HeardNote, Link, NoteVia, Observed, Page, TextHash};
 use super::super::outbox::Action;
 use super::super::policy::Policy;
-use super::{Decision, Draft, Guard, Reason, Unlinked, blank, page, text, too_old, unlinked};
+use super::{Decision, Draft, Guard, Reason, Unlinked, blank, nothing, page, text, too_old, unlinked};
 
 /// How far apart the two webhooks of one note may be: the note itself, and the action it was given with.
 const TWIN_WINDOW: Duration = Duration::from_secs(10);
@@ -30,7 +30,7 @@ fn unseen(event: &Event, happened: &AlertEvent, policy: &Policy) -> Decision {
             page(&mut draft);
             return draft.done(Reason::Mirrored);
         }
-        AlertAction::Close { .. } | AlertAction::Delete => return unlinked(Unlinked::NotOpen),
+        AlertAction::Close { .. } | AlertAction::Delete => return over(draft, happened),
         AlertAction::Acknowledge { .. }
         | AlertAction::Unacknowledge { .. }
         | AlertAction::AddNote { .. }
@@ -42,7 +42,7 @@ fn unseen(event: &Event, happened: &AlertEvent, policy: &Policy) -> Decision {
         | AlertAction::Other(_) => {}
     }
     if draft.is_ours(System::Opsgenie) {
-        return Decision { reason: Reason::Echo(Guard::Actor), ..unlinked(Unlinked::NotOurs) };
+        return nothing(Reason::Echo(Guard::Actor));
     }
     if let Some(why) = too_old(happened.facts.created_at, event.received_at, policy) {
         return unlinked(why);
@@ -50,6 +50,20 @@ fn unseen(event: &Event, happened: &AlertEvent, policy: &Policy) -> Decision {
     draft.link.held.push(event.clone());
     draft.push(System::Opsgenie, Action::FetchAlert);
     draft.done(Reason::Joining)
+}
+
+/// The end of an alert that we have not heard of. Webhooks may overtake each other, so its creation may still come: it is
+/// put down that there is nothing to page for.
+fn over(mut draft: Draft<'_>, happened: &AlertEvent) -> Decision {
+    let created_at = happened.facts.created_at;
+    if draft.is_ours(System::Opsgenie) || too_old(created_at, draft.event.received_at, draft.policy).is_some() {
+        return unlinked(Unlinked::NotOpen);
+    }
+    take_over(&mut draft.link, &happened.facts);
+    draft.link.page = Page::Withheld;
+    draft.link.alert_deleted = happened.action == AlertAction::Delete;
+    draft.link.observe_alert(Status::Resolved, draft.event.occurred_at);
+    draft.done(Reason::NoIncident)
 }
 
 /// An alert that is being read because its creation was missed.
@@ -91,7 +105,7 @@ fn seen(mut draft: Draft<'_>, happened: &AlertEvent) -> Decision {
 }
 
 /// Keeps what the alert says of itself. Not its priority: that changes only by the action of that name.
-fn take_over(link: &mut Link, facts: &AlertFacts) {
+pub(super) fn take_over(link: &mut Link, facts: &AlertFacts) {
     let known = &mut link.facts;
     let newer = |new: &Option<String>, old: &mut Option<String>| {
         if new.is_some() {
@@ -109,15 +123,16 @@ fn take_over(link: &mut Link, facts: &AlertFacts) {
 }
 
 fn state(mut draft: Draft<'_>, status: Status, words: Option<&str>) -> Decision {
-    let ours = draft.is_ours(System::Opsgenie);
-    if draft.is_late_echo(System::Opsgenie, status) {
-        return draft.done(Reason::Echo(Guard::Actor));
+    let ours = draft.is_our_change(System::Opsgenie, status);
+    let echo = draft.echo(System::Opsgenie);
+    if ours && draft.is_late_echo(System::Opsgenie, status) {
+        return draft.done(echo);
     }
     let commanded = draft.link.opsgenie.commanded.is_some_and(|c| c.status == status);
     let observed = draft.link.observe_alert(status, draft.event.occurred_at);
     draft.link.opsgenie.arrived(status, observed);
     if ours {
-        return draft.done(Reason::Echo(Guard::Actor));
+        return draft.done(echo);
     }
     let words = words.filter(|words| !words.trim().is_empty() && !is_twin(&mut draft, words, NoteVia::Inside));
     let reason = match observed {
@@ -129,8 +144,8 @@ fn state(mut draft: Draft<'_>, status: Status, words: Option<&str>) -> Decision 
         }
         Observed::Changed { .. } if draft.target(System::PagerDuty) == Some(status) => Reason::InStep,
         Observed::Changed { .. } => {
-            // What we were still to do to the alert is older than what was done to it now.
-            draft.link.opsgenie.commanded = None;
+            // What we were still to do to the alert is older than what was done to it now; but its end stands.
+            draft.link.opsgenie.commanded = draft.link.opsgenie.commanded.filter(|c| c.status == Status::Resolved);
             draft.command_status(System::PagerDuty, status);
             let done = match status {
                 Status::Open => "let go of the alert: it is not acknowledged any more",

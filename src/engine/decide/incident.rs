@@ -8,11 +8,15 @@ use super::{Decision, Draft, Guard, Reason, Unlinked, text};
 
 pub(super) fn decide(mut draft: Draft<'_>, happened: &IncidentEvent) -> Decision {
     let mut completed = false;
+    let other_service = happened.service.as_ref().is_some_and(|service| *service != draft.policy.pagerduty_service);
     match &draft.link.page {
         Page::Standing(incident) if *incident == happened.incident => {}
-        Page::Standing(_) => return draft.done(Reason::Unlinked(Unlinked::OtherIncident)),
-        Page::Withheld => return draft.done(Reason::NoIncident),
+        Page::Standing(_) => return elsewhere(draft, happened),
         Page::Joining => return draft.hold(),
+        Page::Pending | Page::Dead | Page::Withheld if other_service => {
+            return draft.done(Reason::Unlinked(Unlinked::OtherService));
+        }
+        Page::Withheld => return unwanted(draft, happened),
         // The event has overtaken the answer to our create; its key says that the incident is ours.
         Page::Pending | Page::Dead => {
             draft.link.page = Page::Standing(happened.incident.clone());
@@ -20,7 +24,7 @@ pub(super) fn decide(mut draft: Draft<'_>, happened: &IncidentEvent) -> Decision
         }
     }
     let decision = match (&happened.change, happened.status) {
-        (IncidentChange::Annotated(note), _) => annotated(draft, note),
+        (IncidentChange::Annotated(note), _) => annotated(draft, &happened.incident, note),
         (IncidentChange::MergedInto(into), _) => merged(draft, into),
         (_, Some(status)) => state(draft, status, &happened.change),
         (_, None) => draft.done(Reason::Ignored),
@@ -33,7 +37,33 @@ pub(super) fn decide(mut draft: Draft<'_>, happened: &IncidentEvent) -> Decision
     }
 }
 
-fn annotated(mut draft: Draft<'_>, note: &IncidentNote) -> Decision {
+/// An incident that is not the link's. If it was merged into the link's, notes of it are still news.
+fn elsewhere(draft: Draft<'_>, happened: &IncidentEvent) -> Decision {
+    match &happened.change {
+        IncidentChange::Annotated(note) if draft.link.merged.contains(&happened.incident) => {
+            annotated(draft, &happened.incident, note)
+        }
+        _ => draft.done(Reason::Unlinked(Unlinked::OtherIncident)),
+    }
+}
+
+/// An incident for an alert that is over: its creation took effect although nothing showed it when it was looked for.
+fn unwanted(mut draft: Draft<'_>, happened: &IncidentEvent) -> Decision {
+    draft.link.page = Page::Standing(happened.incident.clone());
+    let Some(status) = happened.status else { return draft.done(Reason::Linked) };
+    draft.link.pagerduty.observe(status, draft.event.occurred_at);
+    if status == Status::Resolved {
+        return draft.done(Reason::Linked);
+    }
+    draft.command_status(System::PagerDuty, Status::Resolved);
+    draft.write_note(
+        System::PagerDuty,
+        text::about(System::Opsgenie, "The alert was closed before this incident showed"),
+    );
+    draft.done(Reason::Mirrored)
+}
+
+fn annotated(mut draft: Draft<'_>, incident: &IncidentId, note: &IncidentNote) -> Decision {
     let hash = (!note.trimmed).then(|| TextHash::of(&[&note.text]));
     let written = draft.link.use_up_echo(System::PagerDuty, Some(&note.id), hash.as_ref());
     if draft.is_ours(System::PagerDuty) {
@@ -57,7 +87,7 @@ fn annotated(mut draft: Draft<'_>, note: &IncidentNote) -> Decision {
     }
     if note.trimmed {
         draft.link.fetching_note = Some(note.id.clone());
-        draft.push(System::PagerDuty, Action::FetchNote { id: note.id.clone(), text: note.text.clone() });
+        draft.push(System::PagerDuty, Action::FetchNote { incident: incident.clone(), id: note.id.clone() });
         return draft.hold();
     }
     let at = draft.when();
@@ -71,8 +101,9 @@ fn annotated(mut draft: Draft<'_>, note: &IncidentNote) -> Decision {
 /// The incident goes on as another one. The link follows; where that one stands must be read, and is news only if it is
 /// not where this one stood.
 fn merged(mut draft: Draft<'_>, into: &IncidentId) -> Decision {
+    draft.link.merged.extend(draft.link.incident().cloned());
     draft.link.page = Page::Standing(into.clone());
-    draft.link.merged = true;
+    draft.link.shared = true;
     draft.link.pagerduty.known = draft.link.pagerduty.known.map(|known| Known { at: None, ..known });
     draft.push(System::PagerDuty, Action::FetchIncident);
     if draft.link.alert_deleted {
@@ -84,12 +115,13 @@ fn merged(mut draft: Draft<'_>, into: &IncidentId) -> Decision {
 }
 
 fn state(mut draft: Draft<'_>, status: Status, change: &IncidentChange) -> Decision {
-    let ours = draft.is_ours(System::PagerDuty);
-    if ours && *change == IncidentChange::Reopened {
+    let ours = draft.is_our_change(System::PagerDuty, status);
+    let echo = draft.echo(System::PagerDuty);
+    if draft.is_ours(System::PagerDuty) && *change == IncidentChange::Reopened {
         return revived(draft, status);
     }
-    if draft.is_late_echo(System::PagerDuty, status) {
-        return draft.done(Reason::Echo(Guard::Actor));
+    if ours && draft.is_late_echo(System::PagerDuty, status) {
+        return draft.done(echo);
     }
     let on_its_way = draft.link.pagerduty.commanded.map(|c| c.status);
     let observed = draft.link.pagerduty.observe(status, draft.event.occurred_at);
@@ -97,11 +129,16 @@ fn state(mut draft: Draft<'_>, status: Status, change: &IncidentChange) -> Decis
     if status != Status::Resolved && matches!(observed, Observed::Changed { .. }) {
         draft.link.told_superseded = false;
     }
-    // A merged incident may be shared: what we did to it for another alert is news to this one. Not while this one's own
+    // What we did to it for another alert is news to this one. Not while this one's own
     // changes are on their way: one of them may be what comes back.
-    let shared = draft.link.merged && on_its_way.is_none() && matches!(observed, Observed::Changed { .. });
+    let shared = draft.link.shared && on_its_way.is_none() && matches!(observed, Observed::Changed { .. });
+    // Nobody could verify which events tell of it when a late change reopens what is resolved.
+    let revives = matches!(observed, Observed::Changed { from: Some(Status::Resolved) }) && status != Status::Resolved;
+    if ours && revives && !shared {
+        return revived(draft, status);
+    }
     if ours && !shared {
-        return draft.done(Reason::Echo(Guard::Actor));
+        return draft.done(echo);
     }
     match observed {
         Observed::Stale => draft.done(Reason::Stale),

@@ -106,6 +106,8 @@ pub enum Unlinked {
     NotOurs,
     /// The link has another incident.
     OtherIncident,
+    /// The incident bears a key like ours, but is on another service.
+    OtherService,
     /// The alert was created before crosspage first ran here.
     BeforeFirstRun,
     /// The alert is older than links are kept.
@@ -130,6 +132,7 @@ impl fmt::Display for Reason {
             Self::Duplicate => f.write_str("duplicate"),
             Self::Ignored => f.write_str("ignored"),
             Self::Unlinked(Unlinked::NotOurs) => f.write_str("unlinked (not ours)"),
+            Self::Unlinked(Unlinked::OtherService) => f.write_str("unlinked (other service)"),
             Self::Unlinked(Unlinked::OtherIncident) => f.write_str("unlinked (other incident)"),
             Self::Unlinked(Unlinked::BeforeFirstRun) => f.write_str("unlinked (before first run)"),
             Self::Unlinked(Unlinked::TooOld) => f.write_str("unlinked (too old)"),
@@ -163,13 +166,18 @@ pub fn decide(link: Option<&Link>, event: &Event, policy: &Policy) -> Decision {
         EventBody::Settled(settled) => match link {
             Some(link) => settled::decide(Draft::new(link, event, policy), settled),
             // The link was removed while its command was under way; there is nobody left to tell.
-            None => Decision { reason: Reason::Overtaken, ..unlinked(Unlinked::NotOurs) },
+            None => nothing(Reason::Overtaken),
         },
     }
 }
 
 fn unlinked(why: Unlinked) -> Decision {
-    Decision { link: None, commands: Vec::new(), reason: Reason::Unlinked(why), released: Vec::new(), learned_id: None }
+    nothing(Reason::Unlinked(why))
+}
+
+/// There is no link, and nothing is done.
+fn nothing(reason: Reason) -> Decision {
+    Decision { link: None, commands: Vec::new(), reason, released: Vec::new(), learned_id: None }
 }
 
 /// A decision in the making.
@@ -235,16 +243,28 @@ impl<'a> Draft<'a> {
         self.policy.identity.is_ours(system, &self.event.actor)
     }
 
-    /// Whether this is a change of ours that says nothing new. PagerDuty's answers to our writes tell the time of the change
-    /// by the second only, so an echo within a second of such a time is taken as older: it must not bring back a state that
-    /// a later command of ours has changed since.
+    /// Whether a change to `status` is ours: by its actor, or, if none is told, because one of our commands was answered with
+    /// it just then.
+    fn is_our_change(&self, system: System, status: Status) -> bool {
+        let carried = self.link.side(system).has_carried(status, self.event.occurred_at);
+        self.is_ours(system) || (carried && !self.event.actor.is_told())
+    }
+
+    /// Whether a change of ours says nothing new. PagerDuty's answers to our writes tell the time of the change by the second
+    /// only, so an echo within a second of such a time is taken as older: it must not bring back a state that a later
+    /// command of ours has changed since.
     fn is_late_echo(&self, system: System, status: Status) -> bool {
         let side = self.link.side(system);
-        if side.commanded.is_some_and(|c| c.status == status) || !self.is_ours(system) {
+        if side.commanded.is_some_and(|c| c.status == status) {
             return false;
         }
         let told_by_the_second = side.known.filter(|known| known.by_the_second).and_then(|known| known.at);
         matches!((self.event.occurred_at, told_by_the_second), (Some(at), Some(known_at)) if at < known_at.plus(TELLING))
+    }
+
+    /// The reason for an echo: the actor if that is told, else that it was commanded.
+    fn echo(&self, system: System) -> Reason {
+        Reason::Echo(if self.is_ours(system) { Guard::Actor } else { Guard::Commanded })
     }
 
     /// Whether nobody tells who wrote a note, and it begins as ours do.

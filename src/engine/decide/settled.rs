@@ -7,7 +7,7 @@ use super::super::event::{
 use super::super::link::{Known, Link, Observed, Page};
 use super::super::outbox::call::IncidentState;
 use super::super::outbox::{Action, DropReason, FetchedAlert, Outcome};
-use super::{Decision, Draft, Reason, Unlinked, page, text, too_old, unlinked};
+use super::{Decision, Draft, Reason, Unlinked, alert, page, text, too_old, unlinked};
 
 pub(super) fn decide(mut draft: Draft<'_>, settled: &Settled) -> Decision {
     let to = settled.entry.command.to;
@@ -44,6 +44,7 @@ pub(super) fn decide(mut draft: Draft<'_>, settled: &Settled) -> Decision {
             draft.done(Reason::Carried)
         }
         Outcome::InState { status, at } => {
+            draft.link.side_mut(to).carry(*status, *at);
             in_state(&mut draft.link, to, *status, *at);
             if wanted { draft.done(Reason::Carried) } else { put_right(draft, to, Reason::Carried) }
         }
@@ -75,6 +76,13 @@ pub(super) fn decide(mut draft: Draft<'_>, settled: &Settled) -> Decision {
                 draft.done(Reason::GivenUp)
             }
             Action::FetchNote { .. } => fetched_note(draft, None, Reason::GivenUp),
+            // It cannot be known whether the alert should page, so it pages.
+            Action::FetchAlert if draft.link.page == Page::Joining => {
+                take_over_held(&mut draft.link);
+                page(&mut draft);
+                draft.released = std::mem::take(&mut draft.link.held);
+                draft.done(Reason::GivenUp)
+            }
             Action::Create(_)
             | Action::SetStatus { .. }
             | Action::Note { .. }
@@ -82,6 +90,17 @@ pub(super) fn decide(mut draft: Draft<'_>, settled: &Settled) -> Decision {
             | Action::FetchAlert
             | Action::FetchIncident => draft.done(Reason::GivenUp),
         },
+    }
+}
+
+/// What the waiting events tell of the alert.
+fn take_over_held(link: &mut Link) {
+    for event in std::mem::take(&mut link.held) {
+        if let EventBody::Alert(happened) = &event.body {
+            alert::take_over(link, &happened.facts);
+            link.facts.priority = happened.facts.priority.or(link.facts.priority);
+        }
+        link.held.push(event);
     }
 }
 
@@ -168,6 +187,7 @@ fn fetched_incident(mut draft: Draft<'_>, incident: &IncidentState) -> Decision 
     let happened = IncidentEvent {
         incident: incident.id.clone(),
         incident_key: None,
+        service: None,
         status: Some(incident.status),
         change: IncidentChange::Other("read".to_owned()),
     };

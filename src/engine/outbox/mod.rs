@@ -54,10 +54,10 @@ pub enum Action {
     FetchIncident,
     /// Read the whole text of a note that came trimmed.
     FetchNote {
+        /// The incident that it is on, which may have been merged into another one meanwhile.
+        incident: IncidentId,
         /// PagerDuty's id of the note.
         id: String,
-        /// What came of it, in case the whole cannot be had.
-        text: String,
     },
 }
 

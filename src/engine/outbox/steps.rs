@@ -147,6 +147,9 @@ fn next_in_pagerduty(entry: &Entry, link: &Link) -> Next {
             }
         }));
     }
+    if let Action::FetchNote { incident, .. } = &entry.command.action {
+        return Next::Call(Call::PagerDuty(PagerDutyCall::ListNotes(incident.clone())));
+    }
     let Some(incident) = link.incident().cloned() else {
         // The lane is parked behind its create, so this is not reached while the incident may still come.
         return Next::Done(Outcome::Dropped(DropReason::NoIncident));
@@ -159,11 +162,11 @@ fn next_in_pagerduty(entry: &Entry, link: &Link) -> Next {
             PagerDutyCall::SetPriority(incident, *priority, urgency)
         }
         (Step::Ready | Step::Looked(_), Action::Note { text, .. }) => PagerDutyCall::AddNote(incident, text.clone()),
-        (_, Action::Note { .. } | Action::FetchNote { .. }) => PagerDutyCall::ListNotes(incident),
+        (_, Action::Note { .. }) => PagerDutyCall::ListNotes(incident),
         (_, Action::SetStatus { .. } | Action::UpdatePriority { .. } | Action::FetchIncident) => {
             PagerDutyCall::ReadIncident(incident)
         }
-        (_, Action::Create(_) | Action::FetchAlert) => return Next::Done(not_for(entry)),
+        (_, Action::Create(_) | Action::FetchAlert | Action::FetchNote { .. }) => return Next::Done(not_for(entry)),
     };
     Next::Call(Call::PagerDuty(call))
 }

@@ -148,7 +148,7 @@ impl Book {
             if let Some(id) = decision.learned_id
                 && self.policy.identity.pagerduty_ids.insert(id)
             {
-                self.table.put(keys::IDENTITY, &self.policy.identity.pagerduty_ids)?;
+                self.save_identity()?;
             }
             let alert = decision.link.as_ref().or(link.as_ref()).map(|link| link.alert.clone());
             if let Some(alert) = &alert {
@@ -224,6 +224,7 @@ impl Book {
             self.table.delete(&keys::link_of(incident, alert))?;
         }
         if let Some(Page::Standing(incident)) = after {
+            self.share(incident)?;
             self.table.put(&keys::link_of(incident, alert), alert)?;
             self.drop_dead_creates(alert)?;
         }
@@ -238,6 +239,17 @@ impl Book {
         }
         for system in [System::Opsgenie, System::PagerDuty] {
             self.schedule.side_mut(system).unpark(alert);
+        }
+        Ok(())
+    }
+
+    /// Another link has come to stand on the incident: those that stood there before must know that they share it.
+    fn share(&mut self, incident: &IncidentId) -> Result<(), StoreError> {
+        for other in self.alerts_with(incident)? {
+            let link: Link = self.table.need(&keys::link(&other))?;
+            if !link.shared {
+                self.table.put(&keys::link(&other), &Link { shared: true, ..link })?;
+            }
         }
         Ok(())
     }

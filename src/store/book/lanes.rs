@@ -99,7 +99,7 @@ impl Book {
     }
 
     fn sibling_notes(&self, link: &Link) -> Result<Vec<String>, StoreError> {
-        let Some(incident) = link.incident().filter(|_| link.merged) else { return Ok(Vec::new()) };
+        let Some(incident) = link.incident().filter(|_| link.shared) else { return Ok(Vec::new()) };
         let siblings = self.links_of(incident)?.into_iter().filter(|sibling| sibling.alert != link.alert);
         let notes = siblings.flat_map(|sibling| sibling.written).filter(|note| note.system == System::PagerDuty);
         Ok(notes.filter_map(|note| note.id).collect())

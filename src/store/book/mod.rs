@@ -63,6 +63,13 @@ struct Counters {
     quarantined: u64,
 }
 
+/// The automation user's ids in PagerDuty, and whose they are.
+#[derive(Default, Serialize, Deserialize)]
+struct LearntIds {
+    email: String,
+    ids: BTreeSet<String>,
+}
+
 impl Book {
     /// Opens what `engine` holds, and makes it new if that is nothing. Reads the entries, the waiting room and the
     /// outstanding creates, but no link. `now` is by our clock.
@@ -73,7 +80,10 @@ impl Book {
         let mut table = Table::new(engine);
         let mut policy = settings.policy;
         policy.first_ran_at = about(&mut table, now)?.first_ran_at;
-        policy.identity.pagerduty_ids = table.get(keys::IDENTITY)?.unwrap_or_default();
+        // With another address, the ids that were learnt are another user's, who may well be a person by now.
+        let learnt: Option<LearntIds> = table.get(keys::IDENTITY)?;
+        policy.identity.pagerduty_ids =
+            learnt.filter(|learnt| learnt.email == policy.identity.pagerduty_email).map(|l| l.ids).unwrap_or_default();
         let counters: Counters = table.get(keys::COUNTERS)?.unwrap_or_default();
         let (schedule, waiting) = (Schedule::default(), WaitingRoom::default());
         let committed_counters = counters.clone();
@@ -119,10 +129,16 @@ impl Book {
     pub fn learn(&mut self, pagerduty_id: String) -> Result<(), StoreError> {
         self.transact(|book| {
             if book.policy.identity.pagerduty_ids.insert(pagerduty_id) {
-                book.table.put(keys::IDENTITY, &book.policy.identity.pagerduty_ids)?;
+                book.save_identity()?;
             }
             Ok(())
         })
+    }
+
+    fn save_identity(&mut self) -> Result<(), StoreError> {
+        let identity = &self.policy.identity;
+        let learnt = LearntIds { email: identity.pagerduty_email.clone(), ids: identity.pagerduty_ids.clone() };
+        self.table.put(keys::IDENTITY, &learnt)
     }
 
     /// What decisions depend on now.
@@ -189,7 +205,7 @@ fn about(table: &mut Table, now: Timestamp) -> Result<About, StoreError> {
         }
         let about = About { schema: SCHEMA, first_ran_at: now };
         table.put_new(keys::STORE, &about)?;
-        table.put_new(keys::IDENTITY, &BTreeSet::<String>::new())?;
+        table.put_new(keys::IDENTITY, &LearntIds::default())?;
         return Ok(about);
     };
     // The version first: whatever else a later one puts here need not be readable.

@@ -142,6 +142,7 @@ fn policy() -> Policy {
     Policy {
         on_pagerduty_resolved: OnResolved::Note,
         identity: Identity::default(),
+        pagerduty_service: "PSVC001".to_owned(),
         first_ran_at: Timestamp::from_millis(0),
         retention: std::time::Duration::from_secs(86_400),
         alert_page: None,
@@ -194,7 +195,7 @@ fn fake(link: Option<&Link>, event: &Event, policy: &Policy) -> Decision {
             }
             IncidentChange::MergedInto(into) => {
                 link.page = Page::Standing(into.clone());
-                link.merged = true;
+                link.shared = true;
             }
             _ => {}
         },
@@ -258,7 +259,7 @@ fn alert_event(alert: &str, action: AlertAction) -> Event {
 
 fn incident_event(incident: &str, incident_key: Option<String>, change: IncidentChange) -> Event {
     let incident = incident_id(incident);
-    event(EventBody::Incident(IncidentEvent { incident, incident_key, status: None, change }))
+    event(EventBody::Incident(IncidentEvent { incident, incident_key, service: None, status: None, change }))
 }
 
 /// An alert is created.

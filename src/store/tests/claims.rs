@@ -268,9 +268,9 @@ fn the_other_links_notes_come_with_a_merged_links_claim(mut bench: Bench) {
     bench.record(merged("P1", "P2"));
     bench.record(noted("A", "more"));
     assert_eq!(bench.claim_one(System::PagerDuty).sibling_notes, ["note of B"]);
-    // B was not merged itself, so it need not look.
+    // B stood there before, and shares the incident as well from now on.
     bench.record(noted("B", "more"));
-    assert_eq!(bench.claim_one(System::PagerDuty).sibling_notes, Vec::<String>::new());
+    assert_eq!(bench.claim_one(System::PagerDuty).sibling_notes, ["note of A"]);
 }
 
 #[test]

@@ -243,12 +243,33 @@ fn an_alert_closed_before_anything_was_sent_pages_nobody() {
         add_note("hello"),
         alert_event(AlertAction::Snooze),
         alert_event(AlertAction::UpdatePriority).with(priority_of(Some(Priority::P1))),
-        incident_event(IncidentChange::Acknowledged),
     ] {
         pair.expect(late.at(5), Reason::NoIncident, &[]);
     }
     pair.expect(alert_event(AlertAction::Create), Reason::Duplicate, &[]);
     pair.expect_settled("PD resolved", Outcome::Dropped(DropReason::NoIncident), Reason::Overtaken, &[]);
+    // The creation took effect all the same, and shows only now: it must not go on paging.
+    let seen = pair.hear(incident_event(IncidentChange::Triggered).at(6));
+    let note = "PD note [Opsgenie] The alert was closed before this incident showed";
+    assert_eq!(seen, (Reason::Mirrored, vec!["PD resolved".to_owned(), note.to_owned()]));
+    assert_eq!(pair.link().page, Page::Standing(incident_id("Q1")));
+}
+
+#[test]
+fn a_close_that_overtakes_the_creation_pages_nobody() {
+    for end in [close(), alert_event(AlertAction::Delete)] {
+        let mut pair = Pair::unseen();
+        pair.expect(end.at(5), Reason::NoIncident, &[]);
+        pair.expect(alert_event(AlertAction::Create).at(4), Reason::Duplicate, &[]);
+    }
+}
+
+#[test]
+fn a_close_that_was_commanded_is_not_cancelled_by_an_older_change() {
+    let mut pair = Pair::open().with_policy(|policy| policy.on_pagerduty_resolved = OnResolved::Close);
+    pair.hear(incident_event(IncidentChange::Resolved).at(5));
+    pair.hear(ack().at(4));
+    assert_eq!(pair.link().opsgenie.commanded.map(|c| c.status), Some(Status::Resolved));
 }
 
 #[test]

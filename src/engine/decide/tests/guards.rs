@@ -286,3 +286,41 @@ fn a_misnamed_ack_and_let_go_leave_nobody_acknowledged() {
     assert_eq!(pair.link().opsgenie.target(), Some(Status::Open));
     assert_eq!(pair.link().pagerduty.target(), Some(Status::Open));
 }
+
+#[test]
+fn late_echoes_without_an_actor_are_known_by_what_was_carried_out() {
+    let mut pair = Pair::open();
+    pair.hear(ack().at_ms(10_000));
+    pair.settle("PD acknowledged", in_state(Status::Acknowledged, 10));
+    pair.hear(unack().at_ms(10_300));
+    pair.settle("PD open", in_state(Status::Open, 10));
+    for echo in [acknowledged().at_ms(10_100), unacknowledged().at_ms(10_400)] {
+        let mut echo = echo;
+        echo.actor = Actor::nobody();
+        pair.expect(echo, Reason::Echo(Guard::Commanded), &[]);
+    }
+    assert_eq!(pair.known().1, Some(Status::Open));
+    let mut timed_out = acknowledged().at_ms(12_000);
+    timed_out.actor = Actor::nobody();
+    assert_eq!(pair.hear(timed_out).0, Reason::Mirrored, "what happens later is news");
+}
+
+#[test]
+fn a_late_change_of_ours_that_revives_is_known_without_a_reopened_event() {
+    let mut pair = Pair::open();
+    pair.hear(ack().at(1));
+    pair.hear(incident_event(IncidentChange::Resolved).at(2));
+    let seen = pair.hear(acknowledged().by("us").at(3));
+    assert_eq!((seen.0, seen.1[0].as_str()), (Reason::Revived, "PD resolved"));
+}
+
+#[test]
+fn an_incident_of_another_service_is_not_ours_whatever_its_key() {
+    let mut pair = Pair::unseen();
+    pair.hear(alert_event(AlertAction::Create));
+    let mut triggered = incident_event(IncidentChange::Triggered);
+    let EventBody::Incident(happened) = &mut triggered.body else { unreachable!() };
+    happened.service = Some("POTHER1".to_owned());
+    pair.expect(triggered, Reason::Unlinked(Unlinked::OtherService), &[]);
+    assert_eq!(pair.link().page, Page::Pending);
+}

@@ -22,7 +22,9 @@ use super::{Guard, Reason, Unlinked, decide};
 pub(super) fn policy() -> Policy {
     Policy {
         on_pagerduty_resolved: OnResolved::Note,
+        pagerduty_service: "PSVC001".to_owned(),
         identity: Identity {
+            pagerduty_email: "bot@acme.test".to_owned(),
             pagerduty_ids: ["PAUTO01".to_owned()].into(),
             pagerduty_name: "Sync Bot".to_owned(),
             opsgenie_user: "crosspage".to_owned(),
@@ -65,7 +67,7 @@ fn incident_event(change: IncidentChange) -> Event {
         IncidentChange::Resolved | IncidentChange::MergedInto(_) => Some(Status::Resolved),
         IncidentChange::Annotated(_) | IncidentChange::Other(_) => None,
     };
-    let happened = IncidentEvent { incident: incident_id("Q1"), incident_key: None, status, change };
+    let happened = IncidentEvent { incident: incident_id("Q1"), incident_key: None, service: None, status, change };
     event(EventBody::Incident(happened), Actor::nobody()).by("bob")
 }
 

@@ -56,7 +56,7 @@ fn a_settled_state_is_known_and_no_longer_commanded() {
     let mut pair = Pair::open();
     pair.hear(ack().at(1));
     pair.expect_settled("PD acknowledged", in_state(Status::Acknowledged, 2), Reason::Carried, &[]);
-    let side = pair.link().pagerduty;
+    let side = &pair.link().pagerduty;
     assert_eq!((side.commanded, side.known.unwrap().at), (None, Some(second(2))));
     assert_eq!(pair.known().1, Some(Status::Acknowledged));
 }
@@ -183,7 +183,7 @@ fn every_reason_reads_as_words() {
         (Reason::Stale, "stale"),
         (Reason::Duplicate, "duplicate"),
         (Reason::Ignored, "ignored"),
-        (Reason::Unlinked(Unlinked::TooOld), "unlinked (TooOld)"),
+        (Reason::Unlinked(Unlinked::TooOld), "unlinked (too old)"),
         (Reason::Joining, "joining"),
         (Reason::Held, "held"),
         (Reason::AlertClosed, "alert closed"),

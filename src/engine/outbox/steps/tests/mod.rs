@@ -81,7 +81,7 @@ fn fetches() -> [Entry; 3] {
     [
         entry(System::Opsgenie, Action::FetchAlert),
         entry(System::PagerDuty, Action::FetchIncident),
-        entry(System::PagerDuty, Action::FetchNote { id: "N1".into(), text: "lon".into() }),
+        entry(System::PagerDuty, Action::FetchNote { incident: IncidentId::try_from("Q1").unwrap(), id: "N1".into() }),
     ]
 }
 
