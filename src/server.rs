@@ -24,19 +24,22 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use tracing::{error, info, warn};
 
+mod limits;
+#[cfg(test)]
+mod tests;
+
 use crate::clock::now;
 use crate::engine::{AlertId, Event, EventBody, Reason, System};
 use crate::opsgenie;
 use crate::pagerduty;
 use crate::store::{Quarantined, Recorded, Store, StoreError, Verdict};
+use limits::{Connections, Seldom};
 
 /// The largest body that is read. PagerDuty never sends more than 256 KB, and Opsgenie's texts are short.
 pub const MAX_BODY: usize = 1 << 20;
 
-/// How many bytes of bodies that are not authenticated yet may be in memory at once.
-const MAX_UNAUTHENTICATED: usize = 32 << 20;
-
-const MAX_CONNECTIONS: usize = 2_048;
+/// How many bytes of bodies may be in memory at once.
+const MAX_BODY_BYTES: usize = 32 << 20;
 
 /// After how many seconds a webhook that could not be stored should come again.
 const RETRY_AFTER_S: &str = "5";
@@ -70,8 +73,32 @@ impl Default for Patience {
 
 struct State {
     doors: Doors,
-    unauthenticated: AtomicUsize,
+    body_bytes: AtomicUsize,
     requests: AtomicU64,
+    not_ready: Seldom,
+    no_room_to_wait: Seldom,
+}
+
+impl State {
+    fn new(doors: Doors) -> Self {
+        let started = u64::try_from(now().as_millis()).unwrap_or(0);
+        Self {
+            doors,
+            body_bytes: AtomicUsize::new(0),
+            requests: AtomicU64::new(started),
+            not_ready: Seldom::default(),
+            no_room_to_wait: Seldom::default(),
+        }
+    }
+
+    /// What is said of the store to whoever asks: a path or a key is for the log only.
+    fn unwell(&self, status: &str, error: &StoreError, unread: web::Payload) -> HttpResponse {
+        if self.not_ready.is_due(Instant::now()) {
+            warn!(%error, "no webhooks are taken");
+        }
+        let said = json!({ "status": status, "reason": error.kind() });
+        answer(StatusCode::SERVICE_UNAVAILABLE, &said, unread)
+    }
 }
 
 /// Binds the public listener. The second value is where it listens, in case the port was left to the system.
@@ -84,12 +111,12 @@ pub fn bind(listen: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
 /// Serves the public routes until the server is stopped through its handle.
 pub fn serve(listener: TcpListener, doors: Doors) -> io::Result<Server> {
     let patience = doors.patience;
-    let started = u64::try_from(now().as_millis()).unwrap_or(0);
-    let state = web::Data::from(Arc::new(State {
-        doors,
-        unauthenticated: AtomicUsize::new(0),
-        requests: AtomicU64::new(started),
-    }));
+    let state = web::Data::from(Arc::new(State::new(doors)));
+    let workers = std::thread::available_parallelism().map_or(2, |n| n.get().min(4));
+    let connections = Connections::by_open_files();
+    if let Some(few) = connections.few() {
+        warn!(connections = few, "the process may open few files, so few connections are taken: raise its limit");
+    }
     let server = HttpServer::new(move || {
         App::new()
             .app_data(state.clone())
@@ -99,8 +126,8 @@ pub fn serve(listener: TcpListener, doors: Doors) -> io::Result<Server> {
             .service(route("/readyz", web::get().to(readyz)))
             .default_service(web::to(async |unread| answer(StatusCode::NOT_FOUND, &json!({}), unread)))
     })
-    .workers(std::thread::available_parallelism().map_or(2, |n| n.get().min(4)))
-    .max_connections(MAX_CONNECTIONS)
+    .workers(workers)
+    .max_connections(connections.each_of(workers))
     .client_request_timeout(patience.head)
     .shutdown_timeout(5)
     .disable_signals()
@@ -150,9 +177,11 @@ async fn pd_webhook(request: HttpRequest, mut payload: web::Payload, state: web:
         Ok(body) => body,
         Err((status, why)) => return visit.refused(status, why, payload),
     };
-    if let Err(why) =
-        pagerduty::signature::verify(&state.doors.pagerduty_secrets, header("x-pagerduty-signature"), &body.bytes)
-    {
+    if let Err(why) = pagerduty::signature::verify(
+        &state.doors.pagerduty_secrets,
+        header(pagerduty::signature::SIGNATURE_HEADER),
+        &body.bytes,
+    ) {
         return visit.refused(StatusCode::FORBIDDEN, &why.to_string(), payload);
     }
     match pagerduty::webhook::parse(&body.bytes, webhook_id.as_deref(), now()) {
@@ -166,10 +195,7 @@ async fn pd_webhook(request: HttpRequest, mut payload: web::Payload, state: web:
 async fn healthz(unread: web::Payload, state: web::Data<State>) -> HttpResponse {
     match state.doors.store.failed().now_or_never() {
         None => answer(StatusCode::OK, &json!({ "status": "ok" }), unread),
-        Some(reason) => {
-            let said = json!({ "status": "failed", "reason": reason.to_string() });
-            answer(StatusCode::SERVICE_UNAVAILABLE, &said, unread)
-        }
+        Some(error) => state.unwell("failed", &error, unread),
     }
 }
 
@@ -177,10 +203,7 @@ async fn healthz(unread: web::Payload, state: web::Data<State>) -> HttpResponse 
 async fn readyz(unread: web::Payload, state: web::Data<State>) -> HttpResponse {
     match state.doors.store.ready() {
         Ok(()) => answer(StatusCode::OK, &json!({ "status": "ready" }), unread),
-        Err(reason) => {
-            let said = json!({ "status": "not ready", "reason": reason });
-            answer(StatusCode::SERVICE_UNAVAILABLE, &said, unread)
-        }
+        Err(error) => state.unwell("not ready", &error, unread),
     }
 }
 
@@ -213,7 +236,7 @@ impl MessageBody for LastWord {
     }
 }
 
-/// A body whose bytes count as unauthenticated until it is dropped.
+/// A body whose bytes count until it is dropped.
 struct Body {
     bytes: Vec<u8>,
     state: web::Data<State>,
@@ -221,7 +244,7 @@ struct Body {
 
 impl Drop for Body {
     fn drop(&mut self) {
-        self.state.unauthenticated.fetch_sub(self.bytes.len(), Ordering::Relaxed);
+        self.state.body_bytes.fetch_sub(self.bytes.len(), Ordering::Relaxed);
     }
 }
 
@@ -248,9 +271,9 @@ async fn collect(payload: &mut web::Payload, state: &web::Data<State>) -> Result
         if body.bytes.len() + chunk.len() > MAX_BODY {
             return Err(TOO_LARGE);
         }
-        let before = state.unauthenticated.fetch_add(chunk.len(), Ordering::Relaxed);
+        let before = state.body_bytes.fetch_add(chunk.len(), Ordering::Relaxed);
         body.bytes.extend_from_slice(&chunk);
-        if before + chunk.len() > MAX_UNAUTHENTICATED {
+        if before + chunk.len() > MAX_BODY_BYTES {
             return Err((StatusCode::SERVICE_UNAVAILABLE, "too many requests at once"));
         }
     }
@@ -284,6 +307,16 @@ impl Visit {
             Ok(recorded) => recorded,
             Err(error) => return self.not_stored(&error),
         };
+        if let Verdict::Quarantined(number) = recorded.verdict
+            && state.no_room_to_wait.is_due(Instant::now())
+        {
+            error!(
+                vendor = %self.system,
+                request.id = %self.request_id,
+                quarantine.id = number,
+                "too many events wait for their incidents: this one and others go into the quarantine"
+            );
+        }
         let verdict = said(&recorded);
         let alert = alert.or_else(|| alerts(&recorded));
         info!(

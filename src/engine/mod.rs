@@ -1,6 +1,10 @@
 //! The pure core: what happened ([`event`]), what is remembered ([`link`]), what to do about it ([`mod@decide`]) and how it is
 //! done ([`outbox`]). It does no I/O, reads no clock, draws no random number, and imports nothing else of the crate.
 
+// A new variant must make the compiler ask everywhere what is to become of it.
+#![warn(clippy::wildcard_enum_match_arm)]
+
+#[allow(clippy::wildcard_enum_match_arm, reason = "its last wildcards are still to be spelt out")]
 pub mod decide;
 pub mod event;
 pub mod link;

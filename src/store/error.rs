@@ -101,6 +101,23 @@ impl StoreError {
         }
     }
 
+    /// What is wrong in a few words that name no path and no key, for whoever may ask from outside.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Busy => "the queue is full",
+            Self::DiskLow { .. } => "the disk is low",
+            Self::Closed => "closed",
+            Self::NotClaimed { .. } => "not claimed",
+            Self::Damaged { .. }
+            | Self::UnknownVersion { .. }
+            | Self::Locked { .. }
+            | Self::Corrupt { .. }
+            | Self::Io { .. }
+            | Self::Unstorable { .. }
+            | Self::Panicked => "the store has failed",
+        }
+    }
+
     /// A failed system call while `doing` something.
     pub(super) fn io(doing: &'static str, error: impl std::fmt::Display) -> Self {
         Self::Io { doing, what: error.to_string() }

@@ -225,15 +225,15 @@ impl Store {
     /// Whether events can be taken in; if not, why.
     ///
     /// # Errors
-    /// What is wrong, for people.
-    pub fn ready(&self) -> Result<(), String> {
+    /// What is wrong.
+    pub fn ready(&self) -> Result<(), StoreError> {
         if let Some(failure) = self.shared.failure().borrow().as_ref() {
-            return Err(failure.to_string());
+            return Err(failure.clone());
         }
         if self.shared.is_closed() {
-            return Err(StoreError::Closed.to_string());
+            return Err(StoreError::Closed);
         }
-        self.shared.has_room_on_disk().map_err(|e| e.to_string())
+        self.shared.has_room_on_disk()
     }
 
     /// Waits until the store fails, and says why: then the process should end. Waits for ever while all is well.

@@ -21,13 +21,12 @@ pub struct SledEngine {
 
 impl SledEngine {
     pub(super) fn open(folder: &Path) -> Result<Self, StoreError> {
+        let to_sync = levels_to_sync(folder, Path::is_dir);
         std::fs::create_dir_all(folder).map_err(|e| StoreError::io("make its folder", e))?;
         let db = open_patiently(folder)?;
         let file = File::open(folder.join("db")).map_err(|e| StoreError::io("open its file", e))?;
-        // A new file's name is durable only once the folders above it are.
-        for above in folder.ancestors().take(2) {
-            let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
-            File::open(above).and_then(|f| f.sync_all()).map_err(|e| StoreError::io("sync its folder", e))?;
+        for level in to_sync {
+            File::open(level).and_then(|f| f.sync_all()).map_err(|e| StoreError::io("sync its folder", e))?;
         }
         Ok(Self { db, file: Arc::new(file), folder: folder.to_owned() })
     }
@@ -71,6 +70,21 @@ impl SledEngine {
     }
 }
 
+/// The folders to be synced once the database is made in `folder`, where some may exist already. The name of what is new is
+/// durable only once the folder that holds it is: so these are all that are new and the first one above them. The parent is
+/// among them in any case, since whoever made the folder may have ended before it was synced.
+fn levels_to_sync(folder: &Path, exists: impl Fn(&Path) -> bool) -> Vec<PathBuf> {
+    let mut levels = Vec::new();
+    for level in folder.ancestors() {
+        let level = if level.as_os_str().is_empty() { Path::new(".") } else { level };
+        levels.push(level.to_owned());
+        if levels.len() >= 2 && exists(level) {
+            break;
+        }
+    }
+    levels
+}
+
 /// A process that ends gives up its lock a moment after it has answered its last call, so a few tries are due.
 const LOCK_TRIES: u32 = 40;
 const LOCK_PAUSE: Duration = Duration::from_millis(25);
@@ -109,5 +123,32 @@ fn translate(folder: &Path, doing: &'static str, error: ::sled::Error) -> StoreE
             StoreError::Corrupt { path: folder.to_owned(), what: error.to_string() }
         }
         ::sled::Error::CollectionNotFound(_) | ::sled::Error::Unsupported(_) => StoreError::io(doing, error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_new_level_is_synced_and_the_first_one_above_them() {
+        let table: [(&str, &[&str], &[&str]); 7] = [
+            (
+                "/var/lib/a/b/c",
+                &["/var/lib", "/var", "/"],
+                &["/var/lib/a/b/c", "/var/lib/a/b", "/var/lib/a", "/var/lib"],
+            ),
+            ("/var/lib/a", &["/var/lib", "/var", "/"], &["/var/lib/a", "/var/lib"]),
+            ("/var/lib", &["/var/lib", "/var", "/"], &["/var/lib", "/var"]),
+            ("data/crosspage", &["."], &["data/crosspage", "data", "."]),
+            ("data/crosspage", &["data", "."], &["data/crosspage", "data"]),
+            ("data", &["."], &["data", "."]),
+            ("/", &["/"], &["/"]),
+        ];
+        for (folder, there, expected) in table {
+            let levels = levels_to_sync(Path::new(folder), |level| there.iter().any(|known| Path::new(known) == level));
+            let expected: Vec<_> = expected.iter().map(PathBuf::from).collect();
+            assert_eq!(levels, expected, "{folder}, where there are {there:?}");
+        }
     }
 }

@@ -64,22 +64,34 @@ async fn a_note_that_is_throttled_shows_once() {
     check_note_shows_once(Fault::Throttle { with_headers: true, reset_s: 1 }).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_vendor_that_says_how_long_to_wait_is_left_alone_for_so_long() {
+/// Whether a vendor is left alone for the two seconds that the fault asks for.
+async fn check_hold(status: u16, fault: Fault) {
     let world = World::new().await;
     let (alert, _) = world.linked("Disk full").await;
     let (other, _) = world.linked("CPU busy").await;
-    world.pagerduty.model().faults.once("POST", "/notes", Fault::Throttle { with_headers: true, reset_s: 2 });
+    world.pagerduty.model().faults.once("POST", "/notes", fault);
     world.opsgenie.model().human_adds_note(&alert, JANE, "throttled");
-    let throttled_at = || world.pagerduty.model().calls().iter().find(|call| call.status == 429).map(|call| call.at_ms);
+    let throttled_at =
+        || world.pagerduty.model().calls().iter().find(|call| call.status == status).map(|call| call.at_ms);
     world.until("the note was throttled", async || throttled_at().is_some()).await;
     world.opsgenie.model().human_adds_note(&other, JANE, "another link waits as well");
     world.settle().await;
     let throttled_at = throttled_at().unwrap();
     let calls = world.pagerduty.model().calls().to_vec();
-    let next = calls.iter().filter(|call| call.status != 429).map(|call| call.at_ms).find(|at| *at >= throttled_at);
+    let next = calls.iter().filter(|call| call.status != status).map(|call| call.at_ms).find(|at| *at >= throttled_at);
     assert!(next.unwrap() >= throttled_at + 2_000);
     world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vendor_that_says_how_long_to_wait_is_left_alone_for_so_long() {
+    check_hold(429, Fault::Throttle { with_headers: true, reset_s: 2 }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vendor_that_is_out_of_order_is_left_alone_for_as_long_as_it_says() {
+    let headers = vec![("retry-after".to_owned(), "2".to_owned())];
+    check_hold(503, Fault::Status { code: 503, body: String::new(), headers }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

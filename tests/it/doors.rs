@@ -367,7 +367,19 @@ fn check_all_told(vendor: &str, told: &[&str]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_opsgenie_examples_tell_their_story_when_curl_posts_them() {
     let world = world(None).await;
-    let story = ["create", "add-note", "acknowledge", "unacknowledge", "close"];
+    let story = [
+        "create",
+        "add-note",
+        "acknowledge",
+        "unacknowledge",
+        "update-priority",
+        "take-ownership",
+        "assign-ownership",
+        "snooze",
+        "escalate-to-next",
+        "close",
+        "delete",
+    ];
     check_all_told("opsgenie", &story);
     let mut states = Vec::new();
     for name in story {
@@ -381,19 +393,36 @@ async fn the_opsgenie_examples_tell_their_story_when_curl_posts_them() {
     }
     assert_eq!(
         states,
-        ["Triggered", "Triggered", "Acknowledged", "Triggered", "Resolved"],
+        [
+            "Triggered",
+            "Triggered",
+            "Acknowledged",
+            "Triggered",
+            "Triggered",
+            "Triggered",
+            "Triggered",
+            "Triggered",
+            "Triggered",
+            "Resolved",
+            "Resolved",
+        ],
         "{:#?}",
         world.timeline("test-123").await
     );
     let incident = world.incident_of("test-123");
-    assert_eq!(incident.title, "Test alert");
+    assert_eq!((incident.title.as_str(), incident.priority.as_deref()), ("Test alert", Some("P1")));
     assert_eq!(
         world.incident_notes(&incident.id),
         [
             "[Opsgenie] jane@example.com: Looking at it",
             "[Opsgenie] jane@example.com acknowledged the alert",
             "[Opsgenie] jane@example.com let go of the alert: it is not acknowledged any more",
+            "[Opsgenie] jane@example.com took ownership of the alert",
+            "[Opsgenie] jane@example.com assigned the alert to bob@example.com",
+            "[Opsgenie] jane@example.com snoozed the alert",
+            "[Opsgenie] jane@example.com escalated the alert to the next step",
             "[Opsgenie] jane@example.com closed the alert",
+            "[Opsgenie] jane@example.com deleted the alert",
         ]
     );
     world.end().await;
@@ -402,7 +431,17 @@ async fn the_opsgenie_examples_tell_their_story_when_curl_posts_them() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_pagerduty_examples_are_taken_as_they_are_and_tell_their_story_about_an_incident_of_ours() {
     let world = world(None).await;
-    let story = ["ping", "triggered", "acknowledged", "annotated", "unacknowledged", "resolved"];
+    let story = [
+        "ping",
+        "triggered",
+        "escalated",
+        "acknowledged",
+        "annotated",
+        "unacknowledged",
+        "resolved",
+        "reopened",
+        "merged",
+    ];
     check_all_told("pagerduty", &story);
     for name in story {
         let body = example(&format!("pagerduty/{name}.json"));
@@ -426,7 +465,7 @@ async fn the_pagerduty_examples_are_taken_as_they_are_and_tell_their_story_about
         world.settle().await;
         acknowledged.push(world.alert_now(&alert).acknowledged);
     }
-    assert_eq!(acknowledged, [false, false, true, true, false, false]);
+    assert_eq!(acknowledged, [false, false, false, true, true, false, false, false, false]);
     assert_eq!(
         world.alert_notes(&alert),
         [
@@ -434,6 +473,8 @@ async fn the_pagerduty_examples_are_taken_as_they_are_and_tell_their_story_about
             "[PagerDuty] Jane Roe: Looking at it",
             "[PagerDuty] Jane Roe let go of the incident: it is not acknowledged any more",
             "[PagerDuty] Jane Roe resolved the incident",
+            "[PagerDuty] Jane Roe reopened the incident",
+            "[PagerDuty] Jane Roe merged the incident into Q0TARGET000001",
         ]
     );
     world.end().await;

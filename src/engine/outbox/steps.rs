@@ -185,7 +185,12 @@ pub fn settle(entry: Entry, link: &Link, others: &[String], answer: Answer, now:
         Answer::Found(None) => resend(entry),
         Answer::Alert(alert) => match &entry.command.action {
             Action::FetchAlert => Settlement::Done(Outcome::FetchedAlert(Some(alert))),
-            _ => compare(entry, alert.status, alert.at, now),
+            Action::SetStatus { .. }
+            | Action::Create(_)
+            | Action::Note { .. }
+            | Action::UpdatePriority { .. }
+            | Action::FetchIncident
+            | Action::FetchNote { .. } => compare(entry, alert.status, alert.at, now),
         },
         Answer::Note { id, author } => Settlement::Done(Outcome::Noted { id, author }),
         Answer::Notes(notes) => on_notes(entry, link, others, &notes, now),
@@ -304,7 +309,12 @@ fn on_request(entry: Entry, state: RequestState, now: Timestamp) -> Settlement {
     match state {
         RequestState::Done { at } => Settlement::Done(match entry.command.action {
             Action::SetStatus { status, .. } => Outcome::InState { status, at },
-            _ => Outcome::Noted { id: None, author: None },
+            Action::Note { .. }
+            | Action::Create(_)
+            | Action::UpdatePriority { .. }
+            | Action::FetchAlert
+            | Action::FetchIncident
+            | Action::FetchNote { .. } => Outcome::Noted { id: None, author: None },
         }),
         RequestState::Failed(reason) if reason.to_ascii_lowercase().contains("alert does not exist") => {
             Settlement::Done(Outcome::Dead { reason: format!("Opsgenie says: {reason}") })

@@ -117,9 +117,15 @@ fn the_examples_are_read() {
     let expected = [
         "acknowledge: Acknowledge { note: None } by jane@example.com/- (person) at - no id",
         "add-note: AddNote { text: 'Looking at it' } by jane@example.com/- (person) at - no id",
+        "assign-ownership: AssignOwnership { owner: Some('bob@example.com') } by jane@example.com/- (person) at - no id",
         "close: Close { note: None } by jane@example.com/- (person) at - no id",
         "create: Create by -/- at - no id",
+        "delete: Delete by jane@example.com/- (person) at - no id",
+        "escalate-to-next: EscalateToNext by jane@example.com/- (person) at - no id",
+        "snooze: Snooze by jane@example.com/- (person) at - no id",
+        "take-ownership: TakeOwnership by jane@example.com/- (person) at - no id",
         "unacknowledge: Unacknowledge { note: None } by jane@example.com/- (person) at - no id",
+        "update-priority: UpdatePriority by jane@example.com/- (person) at - no id",
     ];
     assert_eq!(events, expected);
 }

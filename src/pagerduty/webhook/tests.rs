@@ -202,7 +202,11 @@ fn the_examples_are_read() {
         "acknowledged: Q1SYNC0000001A Acknowledged status acknowledged key opsgenie:test by PUSR001/Jane Roe (person) at 3123",
         "annotated: Q1SYNC0000001A Annotated(IncidentNote { id: 'PNOTE01', text: 'Looking at it', trimmed: false }) \
          status - key - by PUSR001/Jane Roe (person) at 16123",
+        "escalated: Q1SYNC0000001A Other('incident.escalated') status open key opsgenie:test by -/- at 10123",
+        "merged: Q1SYNC0000001A MergedInto(IncidentId('Q0TARGET000001')) status resolved key opsgenie:test \
+         by PUSR001/Jane Roe (person) at 8123",
         "ping: ping",
+        "reopened: Q1SYNC0000001A Reopened status open key opsgenie:test by PUSR001/Jane Roe (person) at 9123",
         "resolved: Q1SYNC0000001A Resolved status resolved key opsgenie:test by PUSR001/Jane Roe (person) at 7123",
         "triggered: Q1SYNC0000001A Triggered status open key opsgenie:test by PAUTO01/Sync Bot (person) at 1123",
         "unacknowledged: Q1SYNC0000001A Unacknowledged status open key opsgenie:test by PUSR001/Jane Roe (person) at 4123",

@@ -29,6 +29,18 @@ fn a_create_is_accepted_first_and_processed_later() {
 }
 
 #[test]
+fn held_requests_are_processed_when_they_are_released() {
+    let mut account = account();
+    account.model.behaviour.hold_processing = true;
+    account.send(Request::new("POST", "/v2/alerts").json(&json!({"message": "disk full"})));
+    account.wait(60_000);
+    assert_eq!((account.model.alerts().len(), account.model.is_quiet()), (0, false));
+    assert_eq!(account.model.next_wake(), None, "or whoever waits for that moment would never rest");
+    account.model.release_processing();
+    assert_eq!(account.model.alerts().len(), 1);
+}
+
+#[test]
 fn keys_are_checked_for_shape_and_then_for_truth() {
     let mut account = account();
     for (value, status) in [

@@ -14,7 +14,12 @@ fn opsgenie_takes_a_request_and_is_asked_what_became_of_it() {
         let done = Answer::Request(RequestState::Done { at: Some(at(200)) });
         let outcome = match entry.command.action {
             Action::SetStatus { status, .. } => Outcome::InState { status, at: Some(at(200)) },
-            _ => Outcome::Noted { id: None, author: None },
+            Action::Note { .. }
+            | Action::Create(_)
+            | Action::UpdatePriority { .. }
+            | Action::FetchAlert
+            | Action::FetchIncident
+            | Action::FetchNote { .. } => Outcome::Noted { id: None, author: None },
         };
         assert_eq!(settle(entry, &link(), &[], done, at(300)), Settlement::Done(outcome));
     }

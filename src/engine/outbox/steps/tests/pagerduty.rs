@@ -144,7 +144,7 @@ fn a_write_that_is_taken_five_times_without_effect_is_dead() {
         refusals += 1;
         match settle(entry.sending(), &link(), &[], Answer::Incident(incident(Status::Acknowledged)), at(5)) {
             Settlement::Later { entry: later, .. } => entry = later,
-            end => {
+            end @ (Settlement::Again(_) | Settlement::Pause { .. } | Settlement::Done(_)) => {
                 assert!(matches!(end, Settlement::Done(Outcome::Dead { .. })), "{end:?}");
                 break;
             }
