@@ -255,7 +255,8 @@ impl<'a> Draft<'a> {
     /// command of ours has changed since.
     fn is_late_echo(&self, system: System, status: Status) -> bool {
         let side = self.link.side(system);
-        if side.commanded.is_some_and(|c| c.status == status) {
+        // On a shared incident it may be the change of another link, of which no answer told this one.
+        if self.link.shared || side.commanded.is_some_and(|c| c.status == status) {
             return false;
         }
         let told_by_the_second = side.known.filter(|known| known.by_the_second).and_then(|known| known.at);
