@@ -1,12 +1,16 @@
 //! What happened, in the engine's own words: the normalised form of both vendors' webhooks, of what a look-up
 //! answered and of how a command ended.
 
+mod polled;
+
 use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::outbox::{Entry, FetchedAlert, Outcome};
+use super::outbox::{Entry, Outcome};
+
+pub use polled::{Polled, Seen, SeenNote};
 
 /// One of the two systems that are kept in step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -267,89 +271,6 @@ pub enum EventBody {
     Settled(Box<Settled>),
     /// A look at one side of a link, taken because webhooks get lost.
     Polled(Box<Polled>),
-}
-
-/// A look at one side of a link.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Polled {
-    /// The link, by its alert.
-    pub alert: AlertId,
-    /// When the look began, by our clock.
-    pub read_started: Timestamp,
-    /// Whether a change of ours to that side's state is on its way still. Whoever looks does not know; the store does.
-    #[serde(default)]
-    pub unfinished: bool,
-    /// What it showed.
-    pub seen: Seen,
-}
-
-/// What a look at one side showed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Seen {
-    /// The alert.
-    Alert {
-        /// As it is.
-        alert: FetchedAlert,
-        /// Whether it is one of those that page, should it have no link.
-        may_page: bool,
-    },
-    /// There is no such alert.
-    NoAlert,
-    /// The incident.
-    Incident {
-        /// It.
-        incident: IncidentId,
-        /// Where it stands.
-        status: Status,
-        /// Since when, by PagerDuty's clock.
-        at: Option<Timestamp>,
-        /// Who brought it there.
-        by: Actor,
-        /// The incident that it was merged into, if that is why it is resolved.
-        merged_into: Option<IncidentId>,
-    },
-    /// There is no such incident.
-    NoIncident(IncidentId),
-    /// All notes of the alert, oldest first.
-    AlertNotes(Vec<SeenNote>),
-    /// All notes of the incident, oldest first.
-    IncidentNotes(IncidentId, Vec<SeenNote>),
-}
-
-impl Seen {
-    /// Which side was looked at.
-    pub fn system(&self) -> System {
-        match self {
-            Self::Alert { .. } | Self::NoAlert | Self::AlertNotes(_) => System::Opsgenie,
-            Self::Incident { .. } | Self::NoIncident(_) | Self::IncidentNotes(..) => System::PagerDuty,
-        }
-    }
-
-    /// A word for logs.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Alert { .. } => "alert",
-            Self::NoAlert => "no_alert",
-            Self::Incident { .. } => "incident",
-            Self::NoIncident(_) => "no_incident",
-            Self::AlertNotes(_) => "alert_notes",
-            Self::IncidentNotes(..) => "incident_notes",
-        }
-    }
-}
-
-/// A note as it was listed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SeenNote {
-    /// The vendor's id of it. Opsgenie has none.
-    pub id: Option<String>,
-    /// Who wrote it.
-    pub by: Actor,
-    /// Its text.
-    pub text: String,
-    /// When it was written, by the vendor's clock.
-    pub at: Option<Timestamp>,
 }
 
 /// How one of our commands ended. It is an event like any other, so that there is one path for every change.

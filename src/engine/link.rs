@@ -289,7 +289,8 @@ impl Link {
     pub fn is_open(&self) -> bool {
         let over = |side: &Side| side.known.is_some_and(|known| known.status == Status::Resolved);
         match self.page {
-            Page::Standing(_) => !(over(&self.opsgenie) && over(&self.pagerduty)) && !self.alert_deleted,
+            Page::Standing(_) if self.alert_deleted => false,
+            Page::Standing(_) => !over(&self.opsgenie) || !over(&self.pagerduty),
             Page::Joining | Page::Pending | Page::Dead => true,
             Page::Withheld => false,
         }

@@ -17,7 +17,7 @@ use tracing::{debug, info, warn};
 
 use crate::clock::now;
 use crate::delivery::{Gates, Paused, Vendors};
-use crate::engine::outbox::call::Failure;
+use crate::engine::outbox::call::{Failure, Refusal};
 use crate::engine::{Actor, AlertId, Event, EventBody, IncidentId, Polled, ReadLag, Reason, Seen, System, Timestamp};
 use crate::store::{Store, StoreError, Verdict};
 
@@ -128,9 +128,7 @@ impl Reconciler {
         let started = now();
         match call.await {
             Ok(answer) => Ok((started, answer)),
-            Err(Failure::Refused { meaning: crate::engine::outbox::call::Refusal::NotFound, .. }) => {
-                Err(Trouble::NotFound)
-            }
+            Err(Failure::Refused { meaning: Refusal::NotFound, .. }) => Err(Trouble::NotFound),
             Err(failure) => {
                 if let Failure::TryAgain { hold: Some(hold), .. } | Failure::Unclear { hold: Some(hold), .. } = &failure
                 {

@@ -58,7 +58,7 @@ impl Reconciler {
         }
         self.round.began_at.get_or_insert_with(Instant::now);
         let next = links.iter().find(|link| link.is_open());
-        self.round.after = next.or(links.last()).map(|link| link.alert.clone());
+        self.round.after = next.or_else(|| links.last()).map(|link| link.alert.clone());
         let Some(link) = next else { return Ok(()) };
         self.round.links += 1;
         self.read_notes(link, System::Opsgenie).await?;
@@ -91,18 +91,10 @@ impl Reconciler {
 
     /// An alert without notes to list may have been deleted; it is asked for by itself before that is believed.
     async fn look_whether_it_is_gone(&self, link: &Link) -> Result<(), Trouble> {
-        use crate::engine::outbox::call::{Answer, Failure, OpsgenieCall};
-        let call = async {
-            match self.vendors.opsgenie.perform(&OpsgenieCall::ReadAlert(link.alert.clone())).await {
-                Answer::Failed(failure) => Err(failure),
-                Answer::Alert(_) => Ok(()),
-                _ => Err(Failure::Unclear { reason: "it was answered with something else".to_owned(), hold: None }),
-            }
-        };
-        let started = crate::clock::now();
-        match self.call(System::Opsgenie, call).await {
-            Err(Trouble::NotFound) => self.saw(&link.alert, started, Seen::NoAlert).await.map(drop),
-            other => other.map(drop),
+        let (started, found) = self.call(System::Opsgenie, self.vendors.opsgenie.look_at_alert(&link.alert)).await?;
+        match found {
+            Some(_) => Ok(()),
+            None => self.saw(&link.alert, started, Seen::NoAlert).await.map(drop),
         }
     }
 }

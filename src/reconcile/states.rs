@@ -3,12 +3,11 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use tracing::{debug, warn};
+use tracing::warn;
 
 use super::{Again, Reconciler, Trouble};
 use crate::clock::now;
-use crate::engine::outbox::call::{Answer, Failure, OpsgenieCall};
-use crate::engine::{AlertId, IncidentId, Link, NotYet, Reason, Seen, Status, System, Timestamp};
+use crate::engine::{AlertId, IncidentId, Link, Reason, Seen, Status, System, Timestamp};
 use crate::opsgenie::client::ListedAlert;
 use crate::pagerduty;
 use crate::pagerduty::client::ListedIncident;
@@ -88,15 +87,12 @@ impl Reconciler {
     }
 
     fn remember(&mut self, alert: &AlertId, may_page: bool, reason: Reason) {
-        match reason {
-            // A creation that is being read may turn out not to be readable yet.
-            Reason::NotYet(_) | Reason::Joining => {
-                let again = self.alerts.again.entry(alert.clone()).or_default();
-                *again |= may_page;
-            }
-            _ => {
-                self.alerts.again.remove(alert);
-            }
+        // A creation that is being read may turn out not to be readable yet.
+        if matches!(reason, Reason::NotYet(_) | Reason::Joining) {
+            let again = self.alerts.again.entry(alert.clone()).or_default();
+            *again |= may_page;
+        } else {
+            self.alerts.again.remove(alert);
         }
     }
 
@@ -107,20 +103,11 @@ impl Reconciler {
             if link.as_ref().is_some_and(|link| !self.can_be_judged(link, System::Opsgenie, now())) {
                 continue;
             }
-            let call = async {
-                match self.vendors.opsgenie.perform(&OpsgenieCall::ReadAlert(alert.clone())).await {
-                    Answer::Alert(alert) => Ok(alert),
-                    Answer::Failed(failure) => Err(failure),
-                    _ => Err(Failure::Unclear { reason: "it was answered with something else".to_owned(), hold: None }),
-                }
-            };
-            let seen = match self.call(System::Opsgenie, call).await {
-                Ok((read_started, alert)) => Some((read_started, Seen::Alert { alert, may_page })),
-                Err(Trouble::NotFound) => None,
-                Err(trouble) => return Err(trouble),
-            };
-            match seen {
-                Some((read_started, seen)) => {
+            let (read_started, found) =
+                self.call(System::Opsgenie, self.vendors.opsgenie.look_at_alert(&alert)).await?;
+            match found {
+                Some(found) => {
+                    let seen = Seen::Alert { alert: found, may_page };
                     let (_, reason) = self.saw(&alert, read_started, seen).await?;
                     self.remember(&alert, may_page, reason);
                 }
@@ -198,15 +185,12 @@ impl Reconciler {
             None => Seen::NoIncident(incident.clone()),
         };
         let (_, reason) = self.saw(&link.alert, read_started, seen).await?;
-        match reason {
-            Reason::Drift => self.moved.push_back((link.alert.clone(), System::PagerDuty)),
-            Reason::Vanished => {
-                warn!(alert.id = %link.alert, incident.id = %incident, "the incident is not to be found any more")
-            }
-            Reason::NotYet(NotYet::Unfinished | NotYet::TooFresh) => {
-                debug!(alert.id = %link.alert, "too early to tell")
-            }
-            _ => {}
+        if reason == Reason::Vanished {
+            warn!(alert.id = %link.alert, incident.id = %incident, "the incident is not to be found any more");
+        }
+        if reason == Reason::Drift {
+            // It has ended, perhaps with words.
+            self.moved.push_back((link.alert.clone(), System::PagerDuty));
         }
         Ok(())
     }

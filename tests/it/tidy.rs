@@ -49,6 +49,7 @@ fn each_module_imports_only_what_it_may() {
         ("src/opsgenie", &["engine", "http", "opsgenie"]),
         ("src/pagerduty", &["engine", "http", "pagerduty"]),
         ("src/store", &["engine", "store"]),
+        ("src/reconcile", &["clock", "delivery", "engine", "opsgenie", "pagerduty", "reconcile", "store"]),
         ("src/delivery", &["clock", "delivery", "engine", "opsgenie", "pagerduty", "store"]),
     ];
     for (folder, allowed) in rules {

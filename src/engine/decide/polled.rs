@@ -103,7 +103,9 @@ fn alert_state(link: &Link, event: &Event, alert: &FetchedAlert) -> Option<Event
 
 fn alert_event(link: &Link, event: &Event, action: AlertAction, at: Option<Timestamp>) -> Event {
     let happened = AlertEvent { alert: link.alert.clone(), facts: AlertFacts::default(), action };
-    read_event(EventBody::Alert(happened), at, event.received_at)
+    // It is known to be newer than all that we did, so it must not pass for a late echo of ours without an actor.
+    let actor = Actor { name: Some("somebody".to_owned()), person: true, ..Actor::nobody() };
+    Event { actor, ..read_event(EventBody::Alert(happened), at, event.received_at) }
 }
 
 /// Where an incident stands.

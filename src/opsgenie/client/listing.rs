@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{Client, WireEnvelope, fetched};
 use crate::engine::outbox::FetchedAlert;
-use crate::engine::outbox::call::Failure;
+use crate::engine::outbox::call::{Failure, Refusal};
 use crate::engine::{Actor, AlertId, SeenNote};
 use crate::http::unreadable;
 use crate::opsgenie::{filled, moment};
@@ -60,6 +60,19 @@ impl Client {
         let next = offset.saturating_add(PAGE_SIZE);
         let next = (count >= PAGE_SIZE && next < LONGEST_LISTING).then_some(next);
         Ok(AlertPage { alerts: data.iter().filter_map(listed).collect(), next })
+    }
+
+    /// An alert; nothing if there is none of that id.
+    ///
+    /// # Errors
+    /// Whatever went wrong with the call.
+    pub async fn look_at_alert(&self, id: &AlertId) -> Result<Option<FetchedAlert>, Failure> {
+        let answered = self.send(self.alert(Method::GET, id, &[])).await?;
+        match answered.read::<WireEnvelope<Value>>() {
+            Ok(answer) => answer.data.as_ref().and_then(fetched).map(Some).ok_or_else(unreadable),
+            Err(Failure::Refused { meaning: Refusal::NotFound, .. }) => Ok(None),
+            Err(failure) => Err(failure),
+        }
     }
 
     /// All notes of an alert, oldest first.
