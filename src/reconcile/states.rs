@@ -103,19 +103,21 @@ impl Reconciler {
             if link.as_ref().is_some_and(|link| !self.can_be_judged(link, System::Opsgenie, now())) {
                 continue;
             }
-            let (read_started, found) =
-                self.call(System::Opsgenie, self.vendors.opsgenie.look_at_alert(&alert)).await?;
-            match found {
-                Some(found) => {
-                    let seen = Seen::Alert { alert: found, may_page };
-                    let (_, reason) = self.saw(&alert, read_started, seen).await?;
-                    self.remember(&alert, may_page, reason);
-                }
-                // If it is linked, reading its notes will tell.
-                None => {
-                    self.alerts.again.remove(&alert);
-                }
-            }
+            tolerate(self.look_at(&alert, may_page).await)?;
+        }
+        Ok(())
+    }
+
+    async fn look_at(&mut self, alert: &AlertId, may_page: bool) -> Result<(), Trouble> {
+        let call = self.vendors.opsgenie.look_at_alert(alert);
+        let (read_started, found) = self.call(System::Opsgenie, call).await?;
+        if let Some(found) = found {
+            let seen = Seen::Alert { alert: found, may_page };
+            let (_, reason) = self.saw(alert, read_started, seen).await?;
+            self.remember(alert, may_page, reason);
+        } else {
+            // If it is linked, reading its notes will tell.
+            self.alerts.again.remove(alert);
         }
         Ok(())
     }
@@ -161,7 +163,7 @@ impl Reconciler {
                             self.saw(&link.alert, listing_started, seen(listed.clone())).await?;
                         }
                     }
-                    None if complete => self.look_for(link, incident, listing_started).await?,
+                    None if complete => tolerate(self.look_for(link, incident, listing_started).await)?,
                     None => {}
                 }
             }
@@ -199,6 +201,17 @@ impl Reconciler {
     fn can_be_judged(&self, link: &Link, system: System, read_started: Timestamp) -> bool {
         let side = link.side(system);
         side.commanded.is_none() && side.touched_at <= read_started.minus(self.settings.read_lag.of(system))
+    }
+}
+
+/// What goes wrong with a look at one thing must not keep the others from being looked at.
+fn tolerate(result: Result<(), Trouble>) -> Result<(), Trouble> {
+    match result {
+        Err(Trouble::Vendor(reason)) => {
+            warn!(reason, "something could not be looked at: the next pass does it");
+            Ok(())
+        }
+        other => other,
     }
 }
 

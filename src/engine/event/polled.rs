@@ -19,6 +19,23 @@ pub struct Polled {
     pub seen: Seen,
 }
 
+/// How many notes of a look are kept for people to read: an alert may have thousands.
+const KEPT: usize = 10;
+
+impl Polled {
+    /// The same with no more than its newest notes, for the timeline.
+    #[must_use]
+    pub fn abridged(mut self) -> Self {
+        match &mut self.seen {
+            Seen::AlertNotes(notes) | Seen::IncidentNotes(_, notes) => {
+                notes.drain(..notes.len().saturating_sub(KEPT));
+            }
+            Seen::Alert { .. } | Seen::NoAlert | Seen::Incident { .. } | Seen::NoIncident(_) => {}
+        }
+        self
+    }
+}
+
 /// What a look at one side showed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

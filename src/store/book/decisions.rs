@@ -178,6 +178,13 @@ impl Book {
                     }
                 }
                 let number = next(&mut self.counters.timeline);
+                let event = match event.body {
+                    EventBody::Polled(polled) => {
+                        let body = EventBody::Polled(Box::new(polled.abridged()));
+                        Event { body, ..event }
+                    }
+                    EventBody::Alert(_) | EventBody::Incident(_) | EventBody::Settled(_) => event,
+                };
                 let entry = TimelineEntry { at: now, event, reason: decision.reason, commands };
                 self.table.put_new(&keys::timeline_entry(alert, number), &entry)?;
             }
