@@ -217,7 +217,9 @@ fn incident_notes(link: &Link, event: &Event, incident: &IncidentId, notes: &[Se
     };
     let missed = notes.iter().filter_map(|note| {
         let id = note.id.as_deref().filter(|id| !is_known(id))?;
-        let before_merge = matches!((note.at, link.notes_since), (Some(at), Some(since)) if at < since);
+        // Lists tell the second only; in doubt, a note too many is better than one too few.
+        let second = |at: Timestamp| at.as_millis().div_euclid(1000);
+        let before_merge = matches!((note.at, link.notes_since), (Some(at), Some(since)) if second(at) < second(since));
         // What we write to an incident is known by its answer, and need not be put down again.
         if before_merge || policy.identity.is_ours(System::PagerDuty, &note.by) {
             return None;
