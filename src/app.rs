@@ -10,9 +10,10 @@ use tracing::{error, info, warn};
 
 use crate::clock::now;
 use crate::config::Config;
-use crate::delivery::{self, Vendors};
-use crate::engine::{Identity, Policy, Timestamp};
+use crate::delivery::{self, Gates, Vendors};
+use crate::engine::{Identity, Policy, ReadLag, Timestamp};
 use crate::http::{HttpSettings, InvalidSetting};
+use crate::reconcile;
 use crate::server::{self, Doors, Patience};
 use crate::store::{self, Store, StoreError};
 use crate::{opsgenie, pagerduty};
@@ -24,6 +25,12 @@ pub struct Tuning {
     pub delivery: delivery::Settings,
     /// Time-outs of calls.
     pub http: HttpSettings,
+    /// How often the reconciler looks, in place of the configured seconds.
+    pub reconcile_every: Option<Duration>,
+    /// How often the reconciler reads the notes of an open link, in place of what is usual.
+    pub notes_every: Option<Duration>,
+    /// How long after a change the vendors' reads may not show it, as far as the reconciler goes.
+    pub read_lag: ReadLag,
 }
 
 /// Why crosspage did not start.
@@ -78,6 +85,7 @@ pub struct Application {
     serving: JoinHandle<std::io::Result<()>>,
     delivering: JoinHandle<()>,
     looking_up: JoinHandle<()>,
+    reconciling: Option<JoinHandle<()>>,
 }
 
 impl Application {
@@ -86,7 +94,7 @@ impl Application {
         for warning in &config.warnings {
             warn!("{warning}");
         }
-        let store = Store::open(&config.database, store::Settings::new(policy(&config)), now())?;
+        let store = Store::open(&config.database, store::Settings::new(policy(&config, &tuning)), now())?;
         let vendors = vendors(&config, &tuning)?;
         let (listener, address) =
             server::bind(config.listen).map_err(|source| StartError::Listen { address: config.listen, source })?;
@@ -109,10 +117,21 @@ impl Application {
             ..tuning.delivery
         };
         let looking_up = tokio::spawn(look_up_identity(store.clone(), vendors.pagerduty.clone()));
-        let delivering = tokio::spawn(delivery::run(store.clone(), vendors, settings, stopping));
+        let gates = Gates::new(&settings);
+        let reconciling = tuning.reconcile_every.or(config.reconcile_every).map(|every| {
+            let settings = reconcile::Settings {
+                every,
+                notes_every: tuning.notes_every.unwrap_or(reconcile::NOTES_EVERY),
+                query: config.opsgenie.query.clone(),
+                read_lag: tuning.read_lag,
+            };
+            let run = reconcile::run(store.clone(), vendors.clone(), gates.clone(), settings, stopping.clone());
+            tokio::spawn(run)
+        });
+        let delivering = tokio::spawn(delivery::run(store.clone(), vendors, gates, settings, stopping));
         let serving = tokio::spawn(server);
         info!(listen = %address, database = %config.database, version = env!("CARGO_PKG_VERSION"), "crosspage is running");
-        Ok(Self { address, store, server: handle, stop, serving, delivering, looking_up })
+        Ok(Self { address, store, server: handle, stop, serving, delivering, looking_up, reconciling })
     }
 
     /// Where the webhook doors are.
@@ -144,6 +163,11 @@ impl Application {
         if let Err(error) = delivered {
             error!(%error, "delivery ended abnormally");
         }
+        if let Some(reconciling) = self.reconciling
+            && let Err(error) = reconciling.await
+        {
+            error!(%error, "the reconciler ended abnormally");
+        }
         if let Err(error) = self.serving.await {
             error!(%error, "the server ended abnormally");
         }
@@ -154,7 +178,7 @@ impl Application {
     }
 }
 
-fn policy(config: &Config) -> Policy {
+fn policy(config: &Config, tuning: &Tuning) -> Policy {
     Policy {
         on_pagerduty_resolved: config.on_pagerduty_resolved,
         identity: Identity {
@@ -167,6 +191,7 @@ fn policy(config: &Config) -> Policy {
         // The store knows when it was made, and tells the committer.
         first_ran_at: Timestamp::from_millis(0),
         retention: config.retention,
+        read_lag: tuning.read_lag,
         alert_page: config.opsgenie.alert_page.clone(),
     }
 }

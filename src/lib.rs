@@ -30,6 +30,7 @@ pub mod engine;
 pub mod http;
 pub mod opsgenie;
 pub mod pagerduty;
+pub mod reconcile;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod server;

@@ -302,6 +302,7 @@ impl Visit {
                 (happened.change.name().to_owned(), None, Some(happened.incident.to_string()))
             }
             EventBody::Settled(_) => ("settled".to_owned(), None, None),
+            EventBody::Polled(polled) => (polled.seen.name().to_owned(), Some(polled.alert.to_string()), None),
         };
         let recorded = match state.doors.store.record(event).await {
             Ok(recorded) => recorded,

@@ -45,6 +45,8 @@ pub trait Vendor: Send + 'static {
     fn take_webhooks(&mut self, now_ms: i64) -> Vec<WebhookDelivery>;
     /// Settles one of them.
     fn webhook_answered(&mut self, delivery: u64, now_ms: i64, answer: Answer);
+    /// Where webhooks without an address of their own are posted from here on.
+    fn webhooks_go_to(&mut self, url: &str);
     /// While parked, webhooks without an address of their own stay queued.
     fn park_webhooks(&mut self, parked: bool);
     /// Nothing to process, nothing to post.
@@ -113,7 +115,9 @@ impl<V: Vendor> Server<V> {
         let mut address = self.shared.webhook_url.lock().unwrap_or_else(PoisonError::into_inner);
         *address = Some(url.to_owned());
         drop(address);
-        self.model().park_webhooks(false);
+        let mut model = self.model();
+        model.webhooks_go_to(url);
+        model.park_webhooks(false);
     }
 
     /// No accepted request is unprocessed, and no webhook is in flight or waiting for its turn or its retry. Webhooks

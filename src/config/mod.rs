@@ -36,6 +36,8 @@ pub struct Config {
     pub on_pagerduty_resolved: OnResolved,
     /// How long finished links are kept, and how late an alert may still be taken in.
     pub retention: Duration,
+    /// How often both sides are listed to find what no webhook told; never, if there is none.
+    pub reconcile_every: Option<Duration>,
     /// How log lines are written.
     pub log_format: LogFormat,
     /// Which log lines are written, in the form of `RUST_LOG`.
@@ -78,6 +80,8 @@ pub struct Opsgenie {
     pub api_url: String,
     /// Calls a minute.
     pub rate_limit: u32,
+    /// Which alerts may page though their creation was missed, in Opsgenie's search language; all, if there is none.
+    pub query: Option<String>,
     /// What precedes an alert's id in the address of its page; none when `api_url` is not Opsgenie's own. Nobody could
     /// verify the form of these addresses, so they are good for a link that a person may follow and for nothing else.
     pub alert_page: Option<String>,
@@ -130,6 +134,10 @@ impl Config {
                 )
                 .unwrap_or(OnResolved::Note),
             retention: days(vars.optional("RETENTION_DAYS", retention_days).unwrap_or(30)),
+            reconcile_every: match vars.optional("RECONCILE_INTERVAL_S", reconcile_interval).unwrap_or(60) {
+                0 => None,
+                seconds => Some(Duration::from_secs(u64::from(seconds))),
+            },
             log_format: vars
                 .optional("LOG_FORMAT", vars::word(&[("text", LogFormat::Text), ("json", LogFormat::Json)]))
                 .unwrap_or_default(),
@@ -193,6 +201,7 @@ impl Opsgenie {
             webhook_token: vars.optional("OPSGENIE_WEBHOOK_TOKEN", vars::header_secret),
             api_url,
             rate_limit: vars.optional("OPSGENIE_RATE_LIMIT", rate_limit).unwrap_or(900),
+            query: vars.optional("OPSGENIE_QUERY", vars::query),
             alert_page,
         }
     }
@@ -225,6 +234,11 @@ fn rate_limit(text: &str) -> Result<u32, String> {
 /// The vendors send a webhook again for 48 hours, so whatever knows that it was seen must live longer.
 fn retention_days(text: &str) -> Result<u32, String> {
     vars::number(3..=3650)(text)
+}
+
+/// Longer than a day, and it would not make up for anything in time.
+fn reconcile_interval(text: &str) -> Result<u32, String> {
+    vars::number(0..=86_400)(text)
 }
 
 fn days(days: u32) -> Duration {

@@ -57,6 +57,8 @@ fn the_required_seven_are_enough() {
     assert_eq!(config.database, DatabaseUrl::Sled("data/crosspage".into()));
     assert_eq!(config.on_pagerduty_resolved, OnResolved::Note);
     assert_eq!(config.retention, Duration::from_secs(30 * 86_400));
+    assert_eq!(config.reconcile_every, Some(Duration::from_secs(60)));
+    assert_eq!(config.opsgenie.query, None);
     assert_eq!(config.log_format, LogFormat::Auto);
     assert_eq!(config.log_filter, "info");
     assert_eq!(config.warnings.len(), 1, "about the missing token");
@@ -297,8 +299,8 @@ fn the_example_is_accepted_and_tells_the_true_defaults() {
 
     let mut text = fs::read_to_string(EXAMPLE).unwrap();
     for key in KEYS {
-        // These two have no default that could be written down.
-        if !["OPSGENIE_WEBHOOK_TOKEN", "LOG_FORMAT"].contains(&key) {
+        // These have no default that could be written down.
+        if !["OPSGENIE_WEBHOOK_TOKEN", "OPSGENIE_QUERY", "LOG_FORMAT"].contains(&key) {
             text = text.replace(&format!("# {key}="), &format!("{key}="));
         }
     }

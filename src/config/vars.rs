@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use super::Problem;
 
 /// Every key but the `<KEY>_FILE` of the secrets.
-pub(super) const KEYS: [&str; 21] = [
+pub(super) const KEYS: [&str; 23] = [
     "PAGERDUTY_API_KEY",
     "PAGERDUTY_SERVICE_ID",
     "PAGERDUTY_WEBHOOK_SECRET",
@@ -27,6 +27,8 @@ pub(super) const KEYS: [&str; 21] = [
     "OPSGENIE_REGION",
     "OPSGENIE_API_URL",
     "OPSGENIE_RATE_LIMIT",
+    "OPSGENIE_QUERY",
+    "RECONCILE_INTERVAL_S",
     "LISTEN_ADDR",
     "DATABASE_URL",
     "ON_PAGERDUTY_RESOLVED",
@@ -45,6 +47,9 @@ const SECRET_FILE_BYTES: u64 = 64 * 1024;
 const NAME_CHARS: usize = 100;
 
 const ID_CHARS: usize = 200;
+
+/// Longer queries would not fit in an address.
+const QUERY_CHARS: usize = 1000;
 
 /// Reads keys and collects problems. Where there is one, what a method returns only stands in until they are reported.
 pub(super) struct Vars<F> {
@@ -190,6 +195,17 @@ fn list<T>(text: &str, item: impl Fn(&str) -> Result<T, &'static str>) -> Result
 pub(super) fn name(text: &str) -> Result<String, &'static str> {
     if text.chars().count() > NAME_CHARS {
         return Err("is too long: at most 100 characters");
+    }
+    if text.contains(char::is_control) {
+        return Err("has a control character in it");
+    }
+    Ok(text.to_owned())
+}
+
+/// A search in a vendor's own language, which only the vendor understands.
+pub(super) fn query(text: &str) -> Result<String, &'static str> {
+    if text.chars().count() > QUERY_CHARS {
+        return Err("is too long: at most 1000 characters");
     }
     if text.contains(char::is_control) {
         return Err("has a control character in it");

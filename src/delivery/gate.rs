@@ -1,5 +1,6 @@
 //! What every call to one vendor passes first: its rate, the waits it asked for, and the pause while it refuses us.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,13 +12,34 @@ const BURST: f64 = 60.0;
 /// Less than this is no wait.
 const AT_ONCE: Duration = Duration::from_millis(20);
 
+/// How often whoever lets everybody else go first looks whether somebody still waits.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
 /// The gate before one vendor.
 #[derive(Debug)]
-pub(super) struct Gate {
+pub struct Gate {
     per_second: f64,
     state: Mutex<State>,
     /// Held by whoever waits for the next token, so that calls pass in the order they came.
     turn: tokio::sync::Mutex<()>,
+    /// How many deliveries wait to pass.
+    waiting: AtomicUsize,
+}
+
+/// A delivery that waits to pass, for as long as it lives.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn among(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Debug)]
@@ -30,7 +52,7 @@ struct State {
 
 /// The vendor refuses us, so no call is made.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Paused;
+pub struct Paused;
 
 impl Gate {
     pub(super) fn new(calls_a_minute: u32) -> Self {
@@ -39,12 +61,14 @@ impl Gate {
             per_second: f64::from(calls_a_minute) / 60.0,
             state: Mutex::new(state),
             turn: tokio::sync::Mutex::new(()),
+            waiting: AtomicUsize::new(0),
         }
     }
 
     /// Waits until `calls` calls may be made; tells whether that took any time.
     pub(super) async fn pass(&self, calls: u32) -> Result<bool, Paused> {
         let asked_at = Instant::now();
+        let _waiting = Waiting::among(&self.waiting);
         let _turn = self.turn.lock().await;
         loop {
             match self.try_pass(f64::from(calls), Instant::now()) {
@@ -52,6 +76,21 @@ impl Gate {
                 Ok(Some(wait)) => tokio::time::sleep(wait).await,
                 Err(paused) => return Err(paused),
             }
+        }
+    }
+
+    /// Waits until one call may be made and no delivery waits for its own.
+    pub(crate) async fn pass_behind(&self) -> Result<(), Paused> {
+        loop {
+            let wait = if self.waiting.load(Ordering::Relaxed) > 0 {
+                self.paused().map_or(Ok(LOOK_AGAIN), |_| Err(Paused))?
+            } else {
+                match self.try_pass(1.0, Instant::now())? {
+                    None => return Ok(()),
+                    Some(wait) => wait,
+                }
+            };
+            tokio::time::sleep(wait).await;
         }
     }
 
@@ -81,7 +120,7 @@ impl Gate {
     }
 
     /// Lets nothing pass for `span`, because the vendor asked for that.
-    pub(super) fn hold(&self, span: Duration) {
+    pub(crate) fn hold(&self, span: Duration) {
         let until = Instant::now() + span;
         let mut state = self.lock();
         state.held_until = state.held_until.max(Some(until));
@@ -144,6 +183,26 @@ mod tests {
         assert_eq!(gate.pass(1).await, Err(Paused));
         gate.resume();
         assert_eq!(gate.pass(1).await, Ok(false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_reconciler_passes_after_every_delivery_that_waits() {
+        let gate = Gate::new(60);
+        gate.pass(60).await.unwrap();
+        let order = Mutex::new(Vec::new());
+        let behind = async {
+            gate.pass_behind().await.unwrap();
+            order.lock().unwrap().push("reconciler");
+        };
+        let delivery = async {
+            gate.pass(1).await.unwrap();
+            order.lock().unwrap().push("delivery");
+        };
+        tokio::join!(behind, delivery, async {
+            gate.pass(1).await.unwrap();
+            order.lock().unwrap().push("delivery");
+        });
+        assert_eq!(*order.lock().unwrap(), ["delivery", "delivery", "reconciler"]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -15,7 +15,7 @@ use crate::store::Store;
 use crate::{opsgenie, pagerduty};
 
 use dispatcher::Dispatcher;
-use gate::Gate;
+pub use gate::{Gate, Paused};
 
 /// The two vendors' clients.
 #[derive(Clone)]
@@ -53,18 +53,42 @@ impl Default for Settings {
     }
 }
 
+/// What every call to a vendor passes, whoever makes it.
+#[derive(Clone, Debug)]
+pub struct Gates {
+    /// Opsgenie's.
+    pub opsgenie: Arc<Gate>,
+    /// PagerDuty's.
+    pub pagerduty: Arc<Gate>,
+}
+
+impl Gates {
+    /// Gates that let through as many calls as the settings say.
+    pub fn new(settings: &Settings) -> Self {
+        Self {
+            opsgenie: Arc::new(Gate::new(settings.opsgenie_rate)),
+            pagerduty: Arc::new(Gate::new(settings.pagerduty_rate)),
+        }
+    }
+
+    /// The one before `system`.
+    pub fn of(&self, system: System) -> &Arc<Gate> {
+        match system {
+            System::Opsgenie => &self.opsgenie,
+            System::PagerDuty => &self.pagerduty,
+        }
+    }
+}
+
 /// Delivers until `stop` turns true, or the store fails.
-pub async fn run(store: Store, vendors: Vendors, settings: Settings, stop: watch::Receiver<bool>) {
-    let dispatcher = |system: System, rate: u32| Dispatcher {
+pub async fn run(store: Store, vendors: Vendors, gates: Gates, settings: Settings, stop: watch::Receiver<bool>) {
+    let dispatcher = |system: System| Dispatcher {
         system,
         store: store.clone(),
         vendors: vendors.clone(),
-        gate: Arc::new(Gate::new(rate)),
+        gate: Arc::clone(gates.of(system)),
         settings: settings.clone(),
         stop: stop.clone(),
     };
-    tokio::join!(
-        dispatcher(System::Opsgenie, settings.opsgenie_rate).run(),
-        dispatcher(System::PagerDuty, settings.pagerduty_rate).run(),
-    );
+    tokio::join!(dispatcher(System::Opsgenie).run(), dispatcher(System::PagerDuty).run(),);
 }

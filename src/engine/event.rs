@@ -1,12 +1,16 @@
 //! What happened, in the engine's own words: the normalised form of both vendors' webhooks, of what a look-up
 //! answered and of how a command ended.
 
+mod polled;
+
 use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::outbox::{Entry, Outcome};
+
+pub use polled::{Polled, Seen, SeenNote};
 
 /// One of the two systems that are kept in step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -265,6 +269,8 @@ pub enum EventBody {
     Incident(IncidentEvent),
     /// One of our own commands came to its end.
     Settled(Box<Settled>),
+    /// A look at one side of a link, taken because webhooks get lost.
+    Polled(Box<Polled>),
 }
 
 /// How one of our commands ended. It is an event like any other, so that there is one path for every change.

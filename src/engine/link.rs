@@ -51,6 +51,9 @@ pub struct Link {
     /// The notes that people wrote, for the link's life.
     #[serde(default)]
     pub heard: Vec<HeardNote>,
+    /// From when on the incident's notes are this link's, by PagerDuty's clock, where it was merged into one that had some.
+    #[serde(default)]
+    pub notes_since: Option<Timestamp>,
     /// The last mark given to a command; see [`Link::mark`].
     #[serde(default)]
     pub marks: u64,
@@ -82,6 +85,9 @@ pub struct Side {
     /// The last states that our commands were answered with: their echoes may come late, and without an actor.
     #[serde(default)]
     pub carried: Vec<Known>,
+    /// When what is known or commanded last changed, by our clock: what was read before tells less.
+    #[serde(default)]
+    pub touched_at: Timestamp,
 }
 
 /// How many states that we brought about are remembered a side.
@@ -209,6 +215,10 @@ pub struct HeardNote {
     /// How it came, while a twin of it by the other way may still come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alone: Option<NoteVia>,
+    /// The hash of the text alone, by which an alert's notes are counted: nobody could verify that webhooks and lists name
+    /// their authors alike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<TextHash>,
 }
 
 /// How an alert's note came to us: as itself, or inside another action. Nobody could verify whether Opsgenie posts one
@@ -220,6 +230,8 @@ pub enum NoteVia {
     Itself,
     /// Inside an acknowledgement, a close or the like.
     Inside,
+    /// From a list of the alert's notes; its webhook may still come, either way.
+    Listed,
 }
 
 /// A hash of a text, stable across versions. Line ends and outer white space do not count: vendors may change them.
@@ -260,6 +272,7 @@ impl Link {
             fetching_note: None,
             written: Vec::new(),
             heard: Vec::new(),
+            notes_since: None,
             marks: 0,
         }
     }
@@ -269,6 +282,17 @@ impl Link {
         match &self.page {
             Page::Standing(incident) => Some(incident),
             Page::Joining | Page::Pending | Page::Dead | Page::Withheld => None,
+        }
+    }
+
+    /// Whether anything may still be told between the two sides.
+    pub fn is_open(&self) -> bool {
+        let over = |side: &Side| side.known.is_some_and(|known| known.status == Status::Resolved);
+        match self.page {
+            Page::Standing(_) if self.alert_deleted => false,
+            Page::Standing(_) => !over(&self.opsgenie) || !over(&self.pagerduty),
+            Page::Joining | Page::Pending | Page::Dead => true,
+            Page::Withheld => false,
         }
     }
 

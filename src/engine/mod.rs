@@ -11,11 +11,11 @@ pub mod link;
 pub mod outbox;
 pub mod policy;
 
-pub use decide::{Decision, Reason, decide};
+pub use decide::{Decision, NotYet, Reason, decide};
 pub use event::{
     Actor, AlertAction, AlertEvent, AlertFacts, AlertId, Event, EventBody, IncidentChange, IncidentEvent, IncidentId,
-    IncidentNote, InvalidId, Priority, Settled, Status, System, Timestamp,
+    IncidentNote, InvalidId, Polled, Priority, Seen, SeenNote, Settled, Status, System, Timestamp,
 };
 pub use link::{Link, Page, Side};
 pub use outbox::{Action, Command, Entry, Outcome, Step};
-pub use policy::{Identity, OnResolved, Policy};
+pub use policy::{Identity, OnResolved, Policy, ReadLag};

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::event::{Actor, System, Timestamp};
+use super::outbox::steps::read_lag;
 
 /// What decisions depend on beside the link and the event.
 #[derive(Clone, Debug, Default)]
@@ -18,8 +19,35 @@ pub struct Policy {
     pub first_ran_at: Timestamp,
     /// How long after its creation an alert may still be taken in late.
     pub retention: Duration,
+    /// How long after a change the vendors' reads may not show it.
+    pub read_lag: ReadLag,
     /// What precedes an alert's id in the address of its page, for the link in an incident's details.
     pub alert_page: Option<String>,
+}
+
+/// How long after a change a vendor's reads may not show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadLag {
+    /// Opsgenie's.
+    pub opsgenie: Duration,
+    /// PagerDuty's.
+    pub pagerduty: Duration,
+}
+
+impl Default for ReadLag {
+    fn default() -> Self {
+        Self { opsgenie: read_lag(System::Opsgenie), pagerduty: read_lag(System::PagerDuty) }
+    }
+}
+
+impl ReadLag {
+    /// That of `system`.
+    pub fn of(&self, system: System) -> Duration {
+        match system {
+            System::Opsgenie => self.opsgenie,
+            System::PagerDuty => self.pagerduty,
+        }
+    }
 }
 
 /// What a resolved incident does to its alert.

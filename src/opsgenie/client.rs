@@ -13,8 +13,11 @@ use crate::engine::outbox::call::{Answer, Failure, OpsgenieCall, Refusal, Reques
 use crate::engine::{AlertFacts, AlertId, Status};
 use crate::http::{self, BaseUrl, HttpSettings, InvalidSetting, Response, lenient, printable, unreadable};
 
+mod listing;
 #[cfg(test)]
 mod tests;
+
+pub use listing::{AlertPage, LONGEST_LISTING, ListedAlert};
 
 /// What the client needs to know.
 #[derive(Clone, Debug)]
@@ -70,17 +73,16 @@ impl Client {
     async fn read_alert(&self, id: &AlertId) -> Result<Answer, Failure> {
         let response = self.send(self.alert(Method::GET, id, &[])).await?;
         let data: Value = response.read::<WireEnvelope<Value>>()?.data.ok_or_else(unreadable)?;
-        let facts = WireFacts::deserialize(&data).map_err(|_| unreadable())?;
-        let state = WireState::deserialize(&data).map_err(|_| unreadable())?;
-        let status = match state.status.ok_or_else(unreadable)? {
-            closed if closed.eq_ignore_ascii_case("closed") => Status::Resolved,
-            _ if state.acknowledged == Some(true) => Status::Acknowledged,
-            _ => Status::Open,
-        };
-        Ok(Answer::Alert(FetchedAlert { facts: AlertFacts::from(facts), status, at: moment(&state.updated_at) }))
+        fetched(&data).map(Answer::Alert).ok_or_else(unreadable)
     }
 
     async fn list_notes(&self, id: &AlertId) -> Result<Answer, Failure> {
+        let notes = self.all_notes(id).await?.into_iter();
+        Ok(Answer::Notes(notes.filter_map(|note| Some(SeenNote { id: None, text: note.note? })).collect()))
+    }
+
+    /// All notes of an alert, newest first.
+    async fn all_notes(&self, id: &AlertId) -> Result<Vec<WireNote>, Failure> {
         let mut notes = Vec::new();
         let mut offset: Option<String> = None;
         for _ in 0..NOTE_PAGES {
@@ -93,7 +95,7 @@ impl Client {
             if data.is_empty() {
                 break;
             }
-            notes.extend(data.into_iter().filter_map(|note| Some(SeenNote { id: None, text: note.note? })));
+            notes.extend(data);
             // The vendor's link is not followed, since the key would follow it too: only its offset is taken.
             let next = page.paging.and_then(|paging| paging.next);
             let next = next.and_then(|link| self.base.parameter(&link, "offset"));
@@ -102,7 +104,7 @@ impl Client {
             }
             offset = next;
         }
-        Ok(Answer::Notes(notes))
+        Ok(notes)
     }
 
     async fn read_request(&self, id: &str) -> Result<Answer, Failure> {
@@ -141,6 +143,18 @@ impl Client {
     async fn send(&self, request: RequestBuilder) -> Result<Answered, Failure> {
         Ok(Answered(self.http.send(request).await?))
     }
+}
+
+/// An alert as the API shows it, if it says where it stands.
+fn fetched(data: &Value) -> Option<FetchedAlert> {
+    let facts = WireFacts::deserialize(data).ok()?;
+    let state = WireState::deserialize(data).ok()?;
+    let status = match state.status? {
+        closed if closed.eq_ignore_ascii_case("closed") => Status::Resolved,
+        _ if state.acknowledged == Some(true) => Status::Acknowledged,
+        _ => Status::Open,
+    };
+    Some(FetchedAlert { facts: AlertFacts::from(facts), status, at: moment(&state.updated_at) })
 }
 
 /// A response of any status.
@@ -197,9 +211,14 @@ struct WireState {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct WireNote {
     #[serde(default, deserialize_with = "lenient")]
     note: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    owner: Option<String>,
+    #[serde(default)]
+    created_at: Value,
 }
 
 #[derive(Deserialize)]

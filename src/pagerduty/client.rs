@@ -20,8 +20,11 @@ use crate::engine::outbox::{NewIncident, Urgency};
 use crate::engine::{IncidentId, Priority, Status};
 use crate::http::{self, BaseUrl, HttpSettings, InvalidSetting, Response, unreadable};
 
+mod listing;
 #[cfg(test)]
 mod tests;
+
+pub use listing::{IncidentPage, LONGEST_LISTING, ListedIncident, Subscription};
 
 /// What the client needs to know.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::engine::outbox::call::IncidentState;
-use crate::engine::{IncidentId, Status, Timestamp};
+use crate::engine::{Actor, IncidentId, Status, Timestamp};
 use crate::http::lenient;
 
 /// The status of that name.
@@ -53,6 +53,17 @@ pub(super) struct WireIncident {
     last_status_change_at: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
     last_status_change_by: Option<WireReference>,
+    #[serde(default, deserialize_with = "lenient")]
+    resolve_reason: Option<WireResolveReason>,
+}
+
+/// Why an incident is resolved, where there is more to it.
+#[derive(Deserialize)]
+struct WireResolveReason {
+    #[serde(rename = "type", default, deserialize_with = "lenient")]
+    kind: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    incident: Option<WireReference>,
 }
 
 impl WireIncident {
@@ -66,14 +77,29 @@ impl WireIncident {
         moment(self.created_at.as_deref()?)
     }
 
+    pub(super) fn updated_at(&self) -> Option<Timestamp> {
+        moment(self.updated_at.as_deref()?)
+    }
+
+    /// Who last changed its state.
+    pub(super) fn changed_by(&self) -> Actor {
+        self.last_status_change_by.as_ref().map(WireReference::actor).unwrap_or_default()
+    }
+
+    /// The incident that it was merged into.
+    pub(super) fn merged_into(&self) -> Option<IncidentId> {
+        let reason = self.resolve_reason.as_ref()?;
+        let merged = reason.kind.as_deref() == Some("merge_resolve_reason");
+        IncidentId::try_from(reason.incident.as_ref().filter(|_| merged)?.id.as_deref()?).ok()
+    }
+
     pub(super) fn state(self) -> Option<IncidentState> {
         let changed_at = self.last_status_change_at.as_deref().and_then(moment);
-        let by_person = |by: &WireReference| matches!(by.kind.as_deref(), Some("user_reference" | "user"));
         Some(IncidentState {
             id: self.id?,
             status: status(self.status.as_deref()?)?,
             at: changed_at.or_else(|| moment(self.updated_at.as_deref()?)),
-            changed_by: self.last_status_change_by.filter(by_person).and_then(|by| by.id),
+            changed_by: self.last_status_change_by.filter(WireReference::is_person).and_then(|by| by.id),
         })
     }
 }
@@ -84,6 +110,51 @@ pub(super) struct WireReference {
     pub(super) id: Option<String>,
     #[serde(rename = "type", default, deserialize_with = "lenient")]
     kind: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    summary: Option<String>,
+}
+
+impl WireReference {
+    fn is_person(&self) -> bool {
+        matches!(self.kind.as_deref(), Some("user_reference" | "user"))
+    }
+
+    pub(super) fn is_service(&self) -> bool {
+        matches!(self.kind.as_deref(), Some("service_reference" | "service"))
+    }
+
+    pub(super) fn actor(&self) -> Actor {
+        Actor { id: self.id.clone(), name: self.summary.clone(), source: None, person: self.is_person() }
+    }
+}
+
+/// A page of webhook subscriptions.
+#[derive(Deserialize)]
+pub(super) struct WireSubscriptions {
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) webhook_subscriptions: Option<Vec<WireSubscription>>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) more: Option<bool>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct WireSubscription {
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) id: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) active: Option<bool>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) delivery_method: Option<WireDeliveryMethod>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) filter: Option<WireReference>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct WireDeliveryMethod {
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) url: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) temporarily_disabled: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -106,6 +177,8 @@ pub(super) struct WireNote {
     pub(super) content: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) user: Option<WireReference>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) created_at: Option<String>,
 }
 
 #[derive(Deserialize)]

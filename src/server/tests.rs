@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::*;
 use crate::engine::{
     Actor, AlertAction, AlertEvent, AlertFacts, Identity, IncidentChange, IncidentEvent, IncidentId, IncidentNote,
-    OnResolved, Policy, Timestamp,
+    Policy,
 };
 use crate::store::Settings;
 use crate::store::engine::Engine;
@@ -22,14 +22,7 @@ fn state(memory: &MemoryEngine) -> web::Data<State> {
         pagerduty_email: "sync@example.com".to_owned(),
         opsgenie_user: "crosspage".to_owned(),
     };
-    let policy = Policy {
-        on_pagerduty_resolved: OnResolved::Note,
-        identity,
-        first_ran_at: Timestamp::from_millis(0),
-        pagerduty_service: "PSVC001".to_owned(),
-        retention: Duration::from_secs(86_400),
-        alert_page: None,
-    };
+    let policy = Policy { identity, retention: Duration::from_secs(86_400), ..Policy::default() };
     let store = Store::on(Engine::Memory(memory.clone()), Settings::new(policy), now()).unwrap();
     let opsgenie = opsgenie::webhook::Door::new(&["one"], None);
     web::Data::new(State::new(Doors { store, opsgenie, pagerduty_secrets: Vec::new(), patience: Patience::default() }))

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `m/store` | the schema's version, and when crosspage first ran |
 //! | `m/counters`, `m/identity` | numbers given so far; the automation user's learned ids |
+//! | `m/reconciled` | up to when the alerts were compared, by Opsgenie's clock |
 //! | `l/<alert>` | a link |
 //! | `i/<incident>/<alert>` | which links an incident has |
 //! | `o/<alert>` | a link whose incident may still be created, with a marker |
@@ -23,6 +24,8 @@ use crate::engine::{AlertId, IncidentId, System, Timestamp};
 pub(super) const STORE: &[u8] = b"m/store";
 pub(super) const COUNTERS: &[u8] = b"m/counters";
 pub(super) const IDENTITY: &[u8] = b"m/identity";
+pub(super) const RECONCILED: &[u8] = b"m/reconciled";
+pub(super) const LINKS: &[u8] = b"l/";
 pub(super) const OUTSTANDING: &[u8] = b"o/";
 pub(super) const WAITING: &[u8] = b"w/";
 pub(super) const DEAD_LETTERS: &[u8] = b"z/";

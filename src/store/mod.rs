@@ -168,6 +168,30 @@ impl Store {
         self.ask(None, move |book| book.links_of(&incident)).await
     }
 
+    /// The links after that of `after`, in the order of their alerts' ids, at most `limit` of them: one page of all links.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub async fn links_after(&self, after: Option<AlertId>, limit: usize) -> Result<Vec<Link>, StoreError> {
+        self.ask(None, move |book| book.links_after(after.as_ref(), limit)).await
+    }
+
+    /// Up to when the alerts were compared with the links, by Opsgenie's clock; if they never were, when crosspage first ran.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub async fn reconciled_until(&self) -> Result<Timestamp, StoreError> {
+        self.ask(None, |book| book.reconciled_until()).await
+    }
+
+    /// Puts down up to when the alerts were compared with the links, by Opsgenie's clock.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub async fn set_reconciled_until(&self, until: Timestamp) -> Result<(), StoreError> {
+        self.ask(None, move |book| book.set_reconciled_until(until)).await
+    }
+
     /// What happened to an alert's link, oldest first; at most [`book::LONGEST_LIST`].
     ///
     /// # Errors

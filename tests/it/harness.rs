@@ -65,6 +65,8 @@ impl Plan {
             ("OPSGENIE_API_KEY", self.opsgenie.api_key.clone()),
             ("OPSGENIE_API_URL", opsgenie.url()),
             ("OPSGENIE_INTEGRATION_ID", self.opsgenie.integration_id.clone()),
+            // Stories about webhooks are told without anybody looking behind them.
+            ("RECONCILE_INTERVAL_S", "0".to_owned()),
             ("LISTEN_ADDR", "127.0.0.1:0".to_owned()),
             ("DATABASE_URL", format!("sled://{}", folder.path().join("store").display())),
         ]);
@@ -175,6 +177,15 @@ impl World {
                 let summary = self.app().store().summary().await;
                 panic!("waited in vain until {what}; the store: {summary:?}");
             }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Waits until `is_so`, while crosspage need not be running.
+    pub(crate) async fn until_vendors(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
+        let started = Instant::now();
+        while !is_so(self) {
+            assert!(started.elapsed() < TOO_LONG, "waited in vain until {what}");
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }

@@ -14,6 +14,7 @@ mod mirror_alert;
 mod mirror_incident;
 mod post;
 mod process;
+mod reconcile;
 mod rules;
 mod secrets;
 mod startup;

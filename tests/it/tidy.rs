@@ -110,9 +110,13 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("clock", &["engine"]),
     ("telemetry", &[]),
     ("delivery", &["clock", "engine", "opsgenie", "pagerduty", "store"]),
+    ("reconcile", &["clock", "delivery", "engine", "opsgenie", "pagerduty", "store"]),
     ("server", &["clock", "engine", "opsgenie", "pagerduty", "store"]),
     ("config", &["engine", "store", "telemetry"]),
-    ("app", &["clock", "config", "delivery", "engine", "http", "opsgenie", "pagerduty", "server", "store"]),
+    (
+        "app",
+        &["clock", "config", "delivery", "engine", "http", "opsgenie", "pagerduty", "reconcile", "server", "store"],
+    ),
     ("sandbox", &["app", "config", "telemetry"]),
 ];
 

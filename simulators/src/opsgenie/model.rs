@@ -229,6 +229,10 @@ impl Vendor for Opsgenie {
         Self::webhook_answered(self, delivery, now_ms, answer);
     }
 
+    fn webhooks_go_to(&mut self, _url: &str) {
+        // No call tells where a webhook integration posts to.
+    }
+
     fn park_webhooks(&mut self, parked: bool) {
         self.outbox.park(parked);
     }

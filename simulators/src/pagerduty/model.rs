@@ -28,6 +28,8 @@ pub struct PagerDuty {
     /// When to look at an incident again: its acknowledgement times out, or its snooze ends.
     pub(super) timers: BTreeSet<(i64, String)>,
     pub(super) subscriptions: Vec<Subscription>,
+    /// Where subscriptions without an address of their own post to.
+    pub(super) common_url: Option<String>,
     pub(super) outbox: Outbox,
     pub(super) muted: bool,
     pub(super) ids: Ids,
@@ -68,6 +70,7 @@ impl PagerDuty {
                 &options.service_id,
                 options.webhook_secrets.clone(),
             )],
+            common_url: None,
             outbox: Outbox::new(),
             muted: false,
             ids: Ids::new(options.seed),
@@ -287,6 +290,10 @@ impl Vendor for PagerDuty {
 
     fn webhook_answered(&mut self, delivery: u64, now_ms: i64, answer: Answer) {
         Self::webhook_answered(self, delivery, now_ms, answer);
+    }
+
+    fn webhooks_go_to(&mut self, url: &str) {
+        self.common_url = Some(url.to_owned());
     }
 
     fn park_webhooks(&mut self, parked: bool) {

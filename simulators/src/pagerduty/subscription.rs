@@ -67,7 +67,7 @@ impl Subscription {
     }
 
     /// The secret is shown in the answer to the create only; custom headers' values never again.
-    fn to_json(&self, created: bool) -> Value {
+    fn to_json(&self, created: bool, common_url: Option<&str>) -> Value {
         let filter = match &self.filter {
             Filter::Account => json!({"type": "account_reference"}),
             Filter::Service(id) => json!({"type": "service_reference", "id": id}),
@@ -88,7 +88,7 @@ impl Subscription {
                 "type": "http_delivery_method",
                 "secret": self.secrets.first().filter(|_| created),
                 "temporarily_disabled": self.is_disabled(),
-                "url": self.url.as_deref().unwrap_or("http://127.0.0.1/"),
+                "url": self.url.as_deref().or(common_url).unwrap_or("http://127.0.0.1/"),
                 "custom_headers": headers,
             },
             "description": self.description,
@@ -106,7 +106,10 @@ impl PagerDuty {
             ("POST", []) => self.create_subscription(request),
             ("GET", [id]) => {
                 let subscription = &self.subscriptions[self.position(id)?];
-                Ok(Reply::json(200, &json!({"webhook_subscription": subscription.to_json(false)})))
+                Ok(Reply::json(
+                    200,
+                    &json!({"webhook_subscription": subscription.to_json(false, self.common_url.as_deref())}),
+                ))
             }
             ("PUT", [id]) => self.update_subscription(request, id),
             ("DELETE", [id]) => {
@@ -118,7 +121,10 @@ impl PagerDuty {
             ("POST", [id, "enable"]) => {
                 let at = self.position(id)?;
                 self.subscriptions[at].enable();
-                Ok(Reply::json(200, &json!({"webhook_subscription": self.subscriptions[at].to_json(false)})))
+                Ok(Reply::json(
+                    200,
+                    &json!({"webhook_subscription": self.subscriptions[at].to_json(false, self.common_url.as_deref())}),
+                ))
             }
             ("POST", [id, "ping"]) => {
                 self.position(id)?;
@@ -142,7 +148,7 @@ impl PagerDuty {
                 }
                 (Some(_), _) => false,
             })
-            .map(|subscription| subscription.to_json(false))
+            .map(|subscription| subscription.to_json(false, self.common_url.as_deref()))
             .collect();
         let limit = listed.len().max(25);
         let body = json!({"webhook_subscriptions": listed, "limit": limit, "offset": 0, "more": false, "total": null});
@@ -185,7 +191,8 @@ impl PagerDuty {
             active: wanted["active"].as_bool().unwrap_or(true),
             filter,
         };
-        let reply = Reply::json(200, &json!({"webhook_subscription": subscription.to_json(true)}));
+        let reply =
+            Reply::json(200, &json!({"webhook_subscription": subscription.to_json(true, self.common_url.as_deref())}));
         self.subscriptions.push(subscription);
         Ok(reply)
     }
@@ -205,7 +212,7 @@ impl PagerDuty {
         if wanted["events"].is_array() {
             subscription.events = strings(&wanted["events"]);
         }
-        Ok(Reply::json(200, &json!({"webhook_subscription": subscription.to_json(false)})))
+        Ok(Reply::json(200, &json!({"webhook_subscription": subscription.to_json(false, self.common_url.as_deref())})))
     }
 
     fn position(&self, id: &str) -> Result<usize, Failure> {

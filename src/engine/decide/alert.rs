@@ -195,16 +195,24 @@ fn note(mut draft: Draft<'_>, words: &str) -> Decision {
 fn is_twin(draft: &mut Draft<'_>, words: &str, via: NoteVia) -> bool {
     let at = draft.when();
     let hash = TextHash::of(&[text::who(&draft.event.actor), words]);
+    let alone_text = TextHash::of(&[words]);
+    let told_when = draft.event.occurred_at.is_some();
     let twin = draft.link.heard.iter_mut().find(|heard| {
         let apart = at.since(heard.at).max(heard.at.since(at));
         let other_way = heard.alone.is_some_and(|alone| alone != via);
-        heard.system == System::Opsgenie && heard.hash == hash && other_way && apart <= TWIN_WINDOW
+        let listed = heard.alone == Some(NoteVia::Listed);
+        let same = heard.hash == hash || (listed && heard.text.as_ref() == Some(&alone_text));
+        // A webhook that was sent again may come long after the note was found in a list.
+        let near = apart <= TWIN_WINDOW || (listed && !told_when);
+        heard.system == System::Opsgenie && same && other_way && near
     });
     if let Some(twin) = twin {
-        twin.alone = None;
+        // What a list showed may still come both ways.
+        twin.alone = (twin.alone == Some(NoteVia::Listed)).then_some(via);
         return true;
     }
-    draft.link.heard.push(HeardNote { system: System::Opsgenie, id: None, hash, at, alone: Some(via) });
+    let text = Some(alone_text);
+    draft.link.heard.push(HeardNote { system: System::Opsgenie, id: None, hash, at, alone: Some(via), text });
     false
 }
 

@@ -92,7 +92,8 @@ fn annotated(mut draft: Draft<'_>, incident: &IncidentId, note: &IncidentNote) -
     }
     let at = draft.when();
     let hash = TextHash::of(&[&note.text]);
-    draft.link.heard.push(HeardNote { system: System::PagerDuty, id: Some(note.id.clone()), hash, at, alone: None });
+    let id = Some(note.id.clone());
+    draft.link.heard.push(HeardNote { system: System::PagerDuty, id, hash, at, alone: None, text: None });
     let text = text::said(System::PagerDuty, &draft.event.actor, &note.text);
     draft.write_note(System::Opsgenie, text);
     draft.done(Reason::Mirrored)
@@ -104,6 +105,7 @@ fn merged(mut draft: Draft<'_>, into: &IncidentId) -> Decision {
     draft.link.merged.extend(draft.link.incident().cloned());
     draft.link.page = Page::Standing(into.clone());
     draft.link.shared = true;
+    draft.link.notes_since = Some(draft.when());
     draft.link.pagerduty.known = draft.link.pagerduty.known.map(|known| Known { at: None, ..known });
     draft.push(System::PagerDuty, Action::FetchIncident);
     if draft.link.alert_deleted {

@@ -6,6 +6,7 @@
 
 mod alert;
 mod incident;
+mod polled;
 mod settled;
 mod text;
 
@@ -82,6 +83,24 @@ pub enum Reason {
     GivenUp,
     /// A look-up was answered.
     Fetched,
+    /// A look at one side showed nothing new.
+    NoDrift,
+    /// A look at one side showed what no webhook told: that is decided on right after.
+    Drift,
+    /// A look at one side proves nothing yet; it must be taken again.
+    NotYet(NotYet),
+    /// The incident is not there any more.
+    Vanished,
+}
+
+/// Why a look at one side proves nothing yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotYet {
+    /// A change of ours to that side is on its way.
+    Unfinished,
+    /// That side changed since, or so shortly before that the vendor need not have shown it.
+    TooFresh,
 }
 
 /// Which guard knew an echo.
@@ -151,12 +170,34 @@ impl fmt::Display for Reason {
             Self::Superseded => f.write_str("superseded"),
             Self::GivenUp => f.write_str("given up"),
             Self::Fetched => f.write_str("fetched"),
+            Self::NoDrift => f.write_str("no drift"),
+            Self::Drift => f.write_str("drift"),
+            Self::NotYet(NotYet::Unfinished) => f.write_str("not yet (unfinished)"),
+            Self::NotYet(NotYet::TooFresh) => f.write_str("not yet (too fresh)"),
+            Self::Vanished => f.write_str("vanished"),
         }
     }
 }
 
 /// Decides on `event`, which happened to `link` (if there is one).
 pub fn decide(link: Option<&Link>, event: &Event, policy: &Policy) -> Decision {
+    let mut decision = judge(link, event, policy);
+    touch(link, &mut decision, event);
+    decision
+}
+
+/// Puts down when a side changed or was settled.
+fn touch(before: Option<&Link>, decision: &mut Decision, event: &Event) {
+    let Some(after) = &mut decision.link else { return };
+    for system in [System::Opsgenie, System::PagerDuty] {
+        let settled = matches!(&event.body, EventBody::Settled(settled) if settled.entry.command.to == system);
+        if settled || before.is_none_or(|before| before.side(system) != after.side(system)) {
+            after.side_mut(system).touched_at = event.received_at;
+        }
+    }
+}
+
+fn judge(link: Option<&Link>, event: &Event, policy: &Policy) -> Decision {
     match &event.body {
         EventBody::Alert(happened) => alert::decide(link, event, happened, policy),
         EventBody::Incident(happened) => match link {
@@ -168,6 +209,7 @@ pub fn decide(link: Option<&Link>, event: &Event, policy: &Policy) -> Decision {
             // The link was removed while its command was under way; there is nobody left to tell.
             None => nothing(Reason::Overtaken),
         },
+        EventBody::Polled(polled) => polled::decide(link, event, polled, policy),
     }
 }
 

@@ -210,7 +210,7 @@ fn fetched_note(mut draft: Draft<'_>, text: Option<&str>, reason: Reason) -> Dec
 }
 
 /// What was read, as an event. Nobody tells who brought it about, so it is ascribed to somebody.
-fn read_event(body: EventBody, at: Option<Timestamp>, now: Timestamp) -> Event {
+pub(super) fn read_event(body: EventBody, at: Option<Timestamp>, now: Timestamp) -> Event {
     let actor = Actor { person: true, ..Actor::nobody() };
     Event { dedupe: Vec::new(), request_id: None, occurred_at: at, received_at: now, actor, body }
 }

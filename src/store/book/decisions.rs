@@ -24,8 +24,11 @@ impl Book {
     ///
     /// # Errors
     /// Fatal ones only.
-    pub fn record(&mut self, event: Event) -> Result<Recorded, StoreError> {
+    pub fn record(&mut self, mut event: Event) -> Result<Recorded, StoreError> {
         self.transact(|book| {
+            if let EventBody::Polled(polled) = &mut event.body {
+                polled.unfinished = book.changes_state(polled.seen.system(), &polled.alert)?;
+            }
             if book.is_repeat(&event)? {
                 return Ok(Recorded { verdict: Verdict::Repeat, commands: 0 });
             }
@@ -72,6 +75,12 @@ impl Book {
             }
             Ok(recorded)
         })
+    }
+
+    /// Whether a change of state is in the alert's lane to `system`, perhaps on its way right now.
+    fn changes_state(&self, system: System, alert: &AlertId) -> Result<bool, StoreError> {
+        let entries = self.table.list::<Entry>(&keys::lane(system, alert), usize::MAX)?;
+        Ok(entries.iter().any(|(_, entry)| matches!(entry.command.action, Action::SetStatus { .. })))
     }
 
     /// Whether any of the event's dedupe ids was seen. If none was, all are put down.
@@ -151,7 +160,12 @@ impl Book {
                 self.save_identity()?;
             }
             let alert = decision.link.as_ref().or(link.as_ref()).map(|link| link.alert.clone());
-            if let Some(alert) = &alert {
+            // Every pass of the reconciler looks at much that is as it should be, and none of it is worth a line.
+            let is_idle = matches!(event.body, EventBody::Polled(_))
+                && decision.link == link
+                && decision.commands.is_empty()
+                && decision.released.is_empty();
+            if let Some(alert) = alert.as_ref().filter(|_| !is_idle) {
                 let now = event.received_at;
                 let stood = link.as_ref().and_then(Link::incident);
                 let arrived = decision.link.as_ref().and_then(Link::incident).filter(|new| stood != Some(new));
@@ -164,6 +178,13 @@ impl Book {
                     }
                 }
                 let number = next(&mut self.counters.timeline);
+                let event = match event.body {
+                    EventBody::Polled(polled) => {
+                        let body = EventBody::Polled(Box::new(polled.abridged()));
+                        Event { body, ..event }
+                    }
+                    EventBody::Alert(_) | EventBody::Incident(_) | EventBody::Settled(_) => event,
+                };
                 let entry = TimelineEntry { at: now, event, reason: decision.reason, commands };
                 self.table.put_new(&keys::timeline_entry(alert, number), &entry)?;
             }
@@ -181,6 +202,7 @@ impl Book {
         let named = match &event.body {
             EventBody::Alert(happened) => Some(happened.alert.clone()),
             EventBody::Settled(settled) => Some(settled.entry.alert.clone()),
+            EventBody::Polled(polled) => Some(polled.alert.clone()),
             EventBody::Incident(happened) => {
                 let alerts = self.alerts_with(&happened.incident)?;
                 if !alerts.is_empty() {

@@ -135,6 +135,14 @@ impl Book {
         })
     }
 
+    /// Puts down up to when the alerts were compared with the links, by Opsgenie's clock.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub fn set_reconciled_until(&mut self, until: Timestamp) -> Result<(), StoreError> {
+        self.transact(|book| book.table.put(keys::RECONCILED, &until))
+    }
+
     fn save_identity(&mut self) -> Result<(), StoreError> {
         let identity = &self.policy.identity;
         let learnt = LearntIds { email: identity.pagerduty_email.clone(), ids: identity.pagerduty_ids.clone() };

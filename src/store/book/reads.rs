@@ -1,7 +1,7 @@
 //! What can be looked up.
 
 use super::Book;
-use crate::engine::{AlertId, Entry, IncidentId, Link, System};
+use crate::engine::{AlertId, Entry, IncidentId, Link, System, Timestamp};
 use crate::store::types::{DeadLetter, Quarantined, Summary, TimelineEntry};
 use crate::store::{StoreError, keys, record};
 
@@ -23,6 +23,23 @@ impl Book {
     /// Fatal ones only.
     pub fn links_of(&self, incident: &IncidentId) -> Result<Vec<Link>, StoreError> {
         self.alerts_with(incident)?.iter().map(|alert| self.table.need(&keys::link(alert))).collect()
+    }
+
+    /// The links after that of `after`, in the order of their alerts' ids, at most `limit` of them.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub fn links_after(&self, after: Option<&AlertId>, limit: usize) -> Result<Vec<Link>, StoreError> {
+        let from = after.map_or_else(|| keys::LINKS.to_vec(), |alert| keys::after(&keys::link(alert)));
+        self.table.list_from(from, keys::LINKS, limit)
+    }
+
+    /// Up to when the alerts were compared with the links, by Opsgenie's clock; if they never were, when crosspage first ran.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub fn reconciled_until(&self) -> Result<Timestamp, StoreError> {
+        Ok(self.table.get(keys::RECONCILED)?.unwrap_or(self.policy.first_ran_at))
     }
 
     /// What happened to an alert's link, oldest first.

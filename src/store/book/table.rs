@@ -97,10 +97,33 @@ impl Table {
     pub(super) fn visit<T: DeserializeOwned>(
         &self,
         prefix: &[u8],
+        visitor: impl FnMut(Vec<u8>, T) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        self.visit_from(prefix.to_vec(), prefix, visitor)
+    }
+
+    /// The first `limit` values from `from` on under `prefix`, in order of their keys.
+    pub(super) fn list_from<T: DeserializeOwned>(
+        &self,
+        from: Vec<u8>,
+        prefix: &[u8],
+        limit: usize,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut found = Vec::new();
+        self.visit_from(from, prefix, |_, value| {
+            found.push(value);
+            if found.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        Ok(found)
+    }
+
+    fn visit_from<T: DeserializeOwned>(
+        &self,
+        mut from: Vec<u8>,
+        prefix: &[u8],
         mut visitor: impl FnMut(Vec<u8>, T) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
         let end = keys::end_of(prefix);
-        let mut from = prefix.to_vec();
         while from < end {
             let (rows, next) = self.page(&from, &end)?;
             for (key, row) in rows {

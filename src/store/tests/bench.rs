@@ -6,8 +6,8 @@ use tempfile::TempDir;
 use crate::engine::outbox::NewIncident;
 use crate::engine::{
     Action, Actor, AlertAction, AlertEvent, AlertFacts, AlertId, Command, Decision, Event, EventBody, Identity,
-    IncidentChange, IncidentEvent, IncidentId, IncidentNote, Link, OnResolved, Outcome, Page, Policy, Reason, Settled,
-    Status, System, Timestamp,
+    IncidentChange, IncidentEvent, IncidentId, IncidentNote, Link, OnResolved, Outcome, Page, Policy, ReadLag, Reason,
+    Settled, Status, System, Timestamp,
 };
 use crate::store::book::Book;
 use crate::store::engine::{Engine, Row};
@@ -145,6 +145,7 @@ fn policy() -> Policy {
         pagerduty_service: "PSVC001".to_owned(),
         first_ran_at: Timestamp::from_millis(0),
         retention: std::time::Duration::from_secs(86_400),
+        read_lag: ReadLag::default(),
         alert_page: None,
     }
 }
@@ -200,6 +201,7 @@ fn fake(link: Option<&Link>, event: &Event, policy: &Policy) -> Decision {
             _ => {}
         },
         EventBody::Settled(settled) => fake_settled(&mut decision, settled),
+        EventBody::Polled(_) => {}
     }
     decision
 }
@@ -342,5 +344,6 @@ fn words(event: &Event) -> String {
             other => format!("{other:?}"),
         },
         EventBody::Settled(settled) => format!("settled {}", settled.entry.command.action.name()),
+        EventBody::Polled(polled) => format!("polled {}", polled.seen.name()),
     }
 }

@@ -65,6 +65,7 @@ fn links() -> Vec<Link> {
     full.opsgenie = Side {
         known: Some(Known { status: Status::Acknowledged, at: Some(NOW), by_the_second: true }),
         commanded: Some(Commanded { status: Status::Resolved, mark: 7 }),
+        touched_at: NOW,
         carried: vec![Known { status: Status::Open, at: Some(NOW), by_the_second: false }],
     };
     full.held = vec![noted("A", "held")];
@@ -73,7 +74,7 @@ fn links() -> Vec<Link> {
     let system = System::PagerDuty;
     full.written = vec![WrittenNote { system, mark: 3, hash: hash.clone(), id, done: true, echoed: true }];
     full.heard = [None, Some(NoteVia::Itself), Some(NoteVia::Inside)]
-        .map(|alone| HeardNote { system: System::Opsgenie, id: None, hash: hash.clone(), at: NOW, alone })
+        .map(|alone| HeardNote { system: System::Opsgenie, id: None, hash: hash.clone(), text: None, at: NOW, alone })
         .to_vec();
     full.marks = 9;
     links

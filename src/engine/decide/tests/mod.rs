@@ -4,6 +4,7 @@ mod alert;
 mod guards;
 mod incident;
 mod late;
+mod polled;
 mod settled;
 mod world;
 
@@ -16,7 +17,7 @@ use super::super::event::{
 use super::super::link::{Link, Page};
 use super::super::outbox::call::IncidentState;
 use super::super::outbox::{Action, Command, DropReason, Entry, FetchedAlert, Outcome};
-use super::super::policy::{Identity, OnResolved, Policy};
+use super::super::policy::{Identity, OnResolved, Policy, ReadLag};
 use super::{Guard, Reason, Unlinked, decide};
 
 pub(super) fn policy() -> Policy {
@@ -31,6 +32,7 @@ pub(super) fn policy() -> Policy {
         },
         first_ran_at: Timestamp::from_millis(1_000_000),
         retention: Duration::from_secs(30 * 86_400),
+        read_lag: ReadLag::default(),
         alert_page: None,
     }
 }

@@ -1,0 +1,100 @@
+//! Notes that no webhook told of: those of what has moved first, and those of every open link in turn.
+
+use tokio::time::Instant;
+use tracing::{debug, info};
+
+use super::{Reconciler, Trouble, log_trouble};
+use crate::engine::{AlertId, Link, Seen, System};
+
+/// How many links are read from the store at once to find the next open one.
+const LINKS: usize = 50;
+
+/// Where the round over all open links is.
+#[derive(Default)]
+pub(super) struct Round {
+    after: Option<AlertId>,
+    began_at: Option<Instant>,
+    links: u64,
+}
+
+impl Reconciler {
+    /// Reads the notes of all that has moved.
+    pub(super) async fn read_moved_notes(&mut self) {
+        while let Some((alert, system)) = self.moved.pop_front() {
+            let read = self.read_notes_if_linked(&alert, system).await;
+            if read.is_err() {
+                // The round comes by it.
+                log_trouble("notes", read);
+            }
+        }
+    }
+
+    async fn read_notes_if_linked(&self, alert: &AlertId, system: System) -> Result<(), Trouble> {
+        match self.store.link(alert).await? {
+            Some(link) => self.read_notes(&link, system).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Reads the notes of the next open link.
+    pub(super) async fn next_notes(&mut self) {
+        log_trouble("notes", self.try_next_notes().await);
+    }
+
+    async fn try_next_notes(&mut self) -> Result<(), Trouble> {
+        let links = self.store.links_after(self.round.after.clone(), LINKS).await?;
+        if links.is_empty() {
+            if let Some(began_at) = self.round.began_at.take() {
+                let (links, took_s) = (self.round.links, began_at.elapsed().as_secs());
+                // With few links a round is short, and not worth a line each.
+                if took_s >= 60 {
+                    info!(links, took_s, "the notes of every open link were compared");
+                } else {
+                    debug!(links, took_s, "the notes of every open link were compared");
+                }
+            }
+            self.round = Round::default();
+            return Ok(());
+        }
+        self.round.began_at.get_or_insert_with(Instant::now);
+        let next = links.iter().find(|link| link.is_open());
+        self.round.after = next.or_else(|| links.last()).map(|link| link.alert.clone());
+        let Some(link) = next else { return Ok(()) };
+        self.round.links += 1;
+        self.read_notes(link, System::Opsgenie).await?;
+        self.read_notes(link, System::PagerDuty).await
+    }
+
+    async fn read_notes(&self, link: &Link, system: System) -> Result<(), Trouble> {
+        let (read_started, seen) = match system {
+            System::Opsgenie if link.alert_deleted => return Ok(()),
+            System::Opsgenie => {
+                let call = self.vendors.opsgenie.notes_of(&link.alert);
+                match self.call(system, call).await {
+                    Ok((read_started, notes)) => (read_started, Seen::AlertNotes(notes)),
+                    Err(Trouble::NotFound) => return self.look_whether_it_is_gone(link).await,
+                    Err(trouble) => return Err(trouble),
+                }
+            }
+            System::PagerDuty => {
+                let Some(incident) = link.incident() else { return Ok(()) };
+                match self.call(system, self.vendors.pagerduty.notes_of(incident)).await {
+                    Ok((read_started, notes)) => (read_started, Seen::IncidentNotes(incident.clone(), notes)),
+                    // Listing the incidents will tell.
+                    Err(Trouble::NotFound) => return Ok(()),
+                    Err(trouble) => return Err(trouble),
+                }
+            }
+        };
+        self.saw(&link.alert, read_started, seen).await.map(drop)
+    }
+
+    /// An alert without notes to list may have been deleted; it is asked for by itself before that is believed.
+    async fn look_whether_it_is_gone(&self, link: &Link) -> Result<(), Trouble> {
+        let (started, found) = self.call(System::Opsgenie, self.vendors.opsgenie.look_at_alert(&link.alert)).await?;
+        match found {
+            Some(_) => Ok(()),
+            None => self.saw(&link.alert, started, Seen::NoAlert).await.map(drop),
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Where alerts and incidents stand, compared with what their links know.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tracing::warn;
+
+use super::{Again, Reconciler, Trouble};
+use crate::clock::now;
+use crate::engine::{AlertId, IncidentId, Link, Reason, Seen, Status, System, Timestamp};
+use crate::opsgenie::client::ListedAlert;
+use crate::pagerduty;
+use crate::pagerduty::client::ListedIncident;
+
+/// What was changed shortly before the newest change of the last pass is listed again: a search may show changes late,
+/// and not in their order.
+const OVERLAP: Duration = Duration::from_secs(60);
+
+/// How many links are read from the store at once: everybody else waits that long.
+const LINKS: usize = 100;
+
+/// What is remembered of the alerts between passes.
+#[derive(Default)]
+pub(super) struct Alerts {
+    /// The newest change that was compared, by Opsgenie's clock.
+    until: Option<Timestamp>,
+    /// What the last pass listed, and when each was changed: by itself, and by the query.
+    listed: [HashMap<AlertId, Option<Timestamp>>; 2],
+    again: Again,
+}
+
+impl Reconciler {
+    /// Lists the alerts that changed since the last pass, and those that may page though nobody told of them.
+    pub(super) async fn compare_alerts(&mut self) -> Result<(), Trouble> {
+        self.look_again().await?;
+        let stored = self.store.reconciled_until().await?;
+        let until = self.alerts.until.unwrap_or(stored);
+        let query = self.settings.query.clone();
+        let newest = self.list_alerts(0, None, query.is_none(), until).await?;
+        if query.is_some() {
+            self.list_alerts(1, query.as_deref(), true, until).await?;
+        }
+        self.alerts.until = Some(newest);
+        // What must be looked at again is known to this process only.
+        if newest != stored && self.alerts.again.is_empty() {
+            self.store.set_reconciled_until(newest).await?;
+        }
+        Ok(())
+    }
+
+    /// Pages through one list until it is older than the last pass; tells the newest change in it.
+    async fn list_alerts(
+        &mut self,
+        list: usize,
+        query: Option<&str>,
+        may_page: bool,
+        until: Timestamp,
+    ) -> Result<Timestamp, Trouble> {
+        let cutoff = until.minus(OVERLAP);
+        let mut newest = until;
+        let mut listed = HashMap::new();
+        let mut offset = Some(0);
+        while let Some(at) = offset {
+            let call = self.vendors.opsgenie.list_alerts(query, at);
+            let (read_started, page) = self.call(System::Opsgenie, call).await?;
+            offset = page.next;
+            for ListedAlert { id, alert } in page.alerts {
+                let changed_at = alert.at;
+                if changed_at.is_some_and(|at| at < cutoff) {
+                    offset = None;
+                    break;
+                }
+                newest = newest.max(changed_at.unwrap_or(newest));
+                if self.alerts.listed[list].get(&id) != Some(&changed_at) {
+                    let seen = Seen::Alert { alert, may_page };
+                    let (linked, reason) = self.saw(&id, read_started, seen).await?;
+                    self.remember(&id, may_page, reason);
+                    if linked && list == 0 {
+                        self.moved.push_back((id.clone(), System::Opsgenie));
+                    }
+                }
+                listed.insert(id, changed_at);
+            }
+        }
+        self.alerts.listed[list] = listed;
+        Ok(newest)
+    }
+
+    fn remember(&mut self, alert: &AlertId, may_page: bool, reason: Reason) {
+        // A creation that is being read may turn out not to be readable yet.
+        if matches!(reason, Reason::NotYet(_) | Reason::Joining) {
+            let again = self.alerts.again.entry(alert.clone()).or_default();
+            *again |= may_page;
+        } else {
+            self.alerts.again.remove(alert);
+        }
+    }
+
+    /// Looks at the alerts that could not be judged, once they can be: they may not show among the changed ones any more.
+    async fn look_again(&mut self) -> Result<(), Trouble> {
+        for (alert, may_page) in self.alerts.again.clone() {
+            let link = self.store.link(&alert).await?;
+            if link.as_ref().is_some_and(|link| !self.can_be_judged(link, System::Opsgenie, now())) {
+                continue;
+            }
+            tolerate(self.look_at(&alert, may_page).await)?;
+        }
+        Ok(())
+    }
+
+    async fn look_at(&mut self, alert: &AlertId, may_page: bool) -> Result<(), Trouble> {
+        let call = self.vendors.opsgenie.look_at_alert(alert);
+        let (read_started, found) = self.call(System::Opsgenie, call).await?;
+        if let Some(found) = found {
+            let seen = Seen::Alert { alert: found, may_page };
+            let (_, reason) = self.saw(alert, read_started, seen).await?;
+            self.remember(alert, may_page, reason);
+        } else {
+            // If it is linked, reading its notes will tell.
+            self.alerts.again.remove(alert);
+        }
+        Ok(())
+    }
+
+    /// Lists the open incidents, and looks at each that should be among them and is not.
+    pub(super) async fn compare_incidents(&mut self) -> Result<(), Trouble> {
+        let since = self.store.reconciled_until().await?.minus(OVERLAP);
+        let listing_started = now();
+        let mut open = HashMap::new();
+        let mut offset = 0;
+        let complete = loop {
+            let (_, page) = self.call(System::PagerDuty, self.vendors.pagerduty.list_open_incidents(offset)).await?;
+            offset += u32::try_from(page.incidents.len()).unwrap_or(u32::MAX).max(1);
+            open.extend(page.incidents.into_iter().map(|incident| (incident.state.id.clone(), incident)));
+            if !page.more {
+                break true;
+            }
+            if offset + 100 > pagerduty::client::LONGEST_LISTING {
+                warn!("PagerDuty lists no more than 10,000 open incidents: the others are not compared");
+                break false;
+            }
+        };
+        let first_pass = self.incidents.is_empty();
+        let has_moved = |incident: &ListedIncident| match self.incidents.get(&incident.state.id) {
+            Some(before) => *before != incident.updated_at,
+            None => !first_pass || incident.updated_at.is_none_or(|at| at >= since),
+        };
+        let moved: HashMap<IncidentId, bool> =
+            open.iter().map(|(id, listed)| (id.clone(), has_moved(listed))).collect();
+        let mut after = None;
+        loop {
+            let links = self.store.links_after(after.take(), LINKS).await?;
+            let Some(last) = links.last() else { break };
+            after = Some(last.alert.clone());
+            for link in &links {
+                let Some(incident) = link.incident() else { continue };
+                match open.get(incident) {
+                    Some(listed) => {
+                        if moved.get(incident) == Some(&true) {
+                            self.moved.push_back((link.alert.clone(), System::PagerDuty));
+                        }
+                        if link.pagerduty.known.is_none_or(|known| known.status != listed.state.status) {
+                            self.saw(&link.alert, listing_started, seen(listed.clone())).await?;
+                        }
+                    }
+                    None if complete => tolerate(self.look_for(link, incident, listing_started).await)?,
+                    None => {}
+                }
+            }
+        }
+        self.incidents = open.into_iter().map(|(id, listed)| (id, listed.updated_at)).collect();
+        Ok(())
+    }
+
+    /// Looks at an incident that is not among the open ones, if its link does not know that it is over.
+    async fn look_for(&mut self, link: &Link, incident: &IncidentId, listed_at: Timestamp) -> Result<(), Trouble> {
+        let known_over = link.pagerduty.known.is_some_and(|known| known.status == Status::Resolved);
+        if known_over || !self.can_be_judged(link, System::PagerDuty, listed_at) {
+            return Ok(());
+        }
+        let call = self.vendors.pagerduty.look_at_incident(incident);
+        let (read_started, found) = self.call(System::PagerDuty, call).await?;
+        let seen = match found {
+            // Ids may be numbers to the vendor, and an incident may answer to another one's.
+            Some(found) if found.state.id != *incident => return Ok(()),
+            Some(found) => seen(found),
+            None => Seen::NoIncident(incident.clone()),
+        };
+        let (_, reason) = self.saw(&link.alert, read_started, seen).await?;
+        if reason == Reason::Vanished {
+            warn!(alert.id = %link.alert, incident.id = %incident, "the incident is not to be found any more");
+        }
+        if reason == Reason::Drift {
+            // It has ended, perhaps with words.
+            self.moved.push_back((link.alert.clone(), System::PagerDuty));
+        }
+        Ok(())
+    }
+
+    /// Whether a look that began at `read_started` could prove anything about that side.
+    fn can_be_judged(&self, link: &Link, system: System, read_started: Timestamp) -> bool {
+        let side = link.side(system);
+        side.commanded.is_none() && side.touched_at <= read_started.minus(self.settings.read_lag.of(system))
+    }
+}
+
+/// What goes wrong with a look at one thing must not keep the others from being looked at.
+fn tolerate(result: Result<(), Trouble>) -> Result<(), Trouble> {
+    match result {
+        Err(Trouble::Vendor(reason)) => {
+            warn!(reason, "something could not be looked at: the next pass does it");
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+fn seen(listed: ListedIncident) -> Seen {
+    let ListedIncident { state, by, merged_into, .. } = listed;
+    Seen::Incident { incident: state.id, status: state.status, at: state.at, by, merged_into }
+}

@@ -1,0 +1,307 @@
+//! What no webhook told is found and made up for, and what only looks like a difference is left alone.
+
+use std::time::Duration;
+
+use crosspage::engine::ReadLag;
+use simulators::pagerduty::IncidentStatus;
+
+use crate::harness::{ADA, BOB, JANE, JOHN, Plan, World};
+
+/// A world in which both sides are listed again and again, and reads lag by next to nothing.
+fn plan() -> Plan {
+    let mut plan = Plan::new();
+    let lag = Duration::from_millis(1);
+    plan.tuning.read_lag = ReadLag { opsgenie: lag, pagerduty: lag };
+    plan.tuning.reconcile_every = Some(Duration::from_millis(30));
+    plan.tuning.notes_every = Some(Duration::from_millis(10));
+    plan
+}
+
+fn lose_all(world: &World) {
+    world.opsgenie.model().faults.webhooks.lose_all = true;
+    world.pagerduty.model().faults.webhooks.lose_all = true;
+}
+
+/// How often the webhook subscriptions were listed: each pass begins with that.
+fn passes(world: &World) -> usize {
+    let pagerduty = world.pagerduty.model();
+    pagerduty.calls().iter().filter(|call| call.method == "GET" && call.path == "/webhook_subscriptions").count()
+}
+
+/// Waits until so many whole passes have gone by.
+async fn after_passes(world: &World, count: usize) {
+    let before = passes(world);
+    world.until("some passes have gone by", async || passes(world) > before + count).await;
+}
+
+async fn status_of(world: &World, incident: &str, status: IncidentStatus) {
+    let what = format!("the incident is {status}");
+    world.until(&what, async || world.incident_now(incident).status == status).await;
+}
+
+async fn note_on_incident(world: &World, incident: &str, text: &str) {
+    let what = format!("the incident bears {text:?}");
+    world.until(&what, async || world.incident_notes(incident).iter().any(|note| note == text)).await;
+}
+
+async fn note_on_alert(world: &World, alert: &str, text: &str) {
+    let what = format!("the alert bears {text:?}");
+    world.until(&what, async || world.alert_notes(alert).iter().any(|note| note == text)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_every_webhook_lost_a_creation_pages_and_states_and_notes_get_across_once() {
+    let world = plan().start().await;
+    lose_all(&world);
+    let alert = world.alert("Disk full");
+    world.until("the missed creation pages", async || world.incidents_of(&alert).len() == 1).await;
+    let incident = world.incident_of(&alert).id;
+    assert_eq!(world.incident_now(&incident).title, "Disk full");
+
+    world.opsgenie.model().human_adds_note(&alert, JANE, "We see errors");
+    note_on_incident(&world, &incident, "[Opsgenie] jane@example.com: We see errors").await;
+    world.pagerduty.model().human_acknowledges(&incident, ADA);
+    world.until("the alert is acknowledged", async || world.alert_now(&alert).acknowledged).await;
+    note_on_alert(&world, &alert, "[PagerDuty] Ada Oncall acknowledged the incident").await;
+    world.pagerduty.model().human_adds_note(&incident, ADA, "On it");
+    note_on_alert(&world, &alert, "[PagerDuty] Ada Oncall: On it").await;
+    world.opsgenie.model().human_unacknowledges(&alert, JANE);
+    status_of(&world, &incident, IncidentStatus::Triggered).await;
+    world.opsgenie.model().human_acknowledges(&alert, JANE);
+    status_of(&world, &incident, IncidentStatus::Acknowledged).await;
+    // The same words again, which have no id to be told apart by.
+    world.opsgenie.model().human_adds_note(&alert, JANE, "We see errors");
+    let twice = |notes: Vec<String>| notes.iter().filter(|note| note.ends_with("We see errors")).count() == 2;
+    world.until("the equal note is there too", async || twice(world.incident_notes(&incident))).await;
+    world.opsgenie.model().human_closes(&alert, JANE, Some("It was the disk"));
+    status_of(&world, &incident, IncidentStatus::Resolved).await;
+    note_on_incident(&world, &incident, "[Opsgenie] jane@example.com: It was the disk").await;
+
+    after_passes(&world, 5).await;
+    world.settle().await;
+    let said = |alert_notes: &[&str], incident_notes: &[&str]| {
+        assert_eq!(world.alert_notes(&alert), alert_notes);
+        // A state and a note that were found in one pass may come in either order.
+        let mut told = world.incident_notes(&incident);
+        told[5..].sort();
+        assert_eq!(told, incident_notes);
+    };
+    said(
+        &[
+            "We see errors",
+            "[PagerDuty] Ada Oncall acknowledged the incident",
+            "[PagerDuty] Ada Oncall: On it",
+            "We see errors",
+            "It was the disk",
+        ],
+        &[
+            "[Opsgenie] jane@example.com: We see errors",
+            "On it",
+            "[Opsgenie] somebody let go of the alert: it is not acknowledged any more",
+            "[Opsgenie] somebody acknowledged the alert",
+            "[Opsgenie] jane@example.com: We see errors",
+            "[Opsgenie] jane@example.com: It was the disk",
+            "[Opsgenie] somebody closed the alert",
+        ],
+    );
+    assert_eq!(world.incidents_of(&alert).len(), 1);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_that_comes_after_all_tells_nothing_twice() {
+    let world = plan().start().await;
+    world.hold_webhooks();
+    let alert = world.alert("Disk full");
+    world.until("the missed creation pages", async || world.incidents_of(&alert).len() == 1).await;
+    let incident = world.incident_of(&alert).id;
+    world.opsgenie.model().human_adds_note(&alert, JANE, "We see errors");
+    world.pagerduty.model().human_adds_note(&incident, ADA, "On it");
+    world.pagerduty.model().human_acknowledges(&incident, ADA);
+    note_on_incident(&world, &incident, "[Opsgenie] jane@example.com: We see errors").await;
+    note_on_alert(&world, &alert, "[PagerDuty] Ada Oncall: On it").await;
+    world.until("the alert is acknowledged", async || world.alert_now(&alert).acknowledged).await;
+    world.settle().await;
+    world.release_opsgenie();
+    world.release_pagerduty();
+    world.settle().await;
+    after_passes(&world, 3).await;
+    world.settle().await;
+    let mut notes = world.incident_notes(&incident);
+    notes.sort();
+    assert_eq!(notes, ["On it", "[Opsgenie] jane@example.com: We see errors"]);
+    let mut notes = world.alert_notes(&alert);
+    notes.sort();
+    let told = ["We see errors", "[PagerDuty] Ada Oncall acknowledged the incident", "[PagerDuty] Ada Oncall: On it"];
+    let mut told = told.map(str::to_owned);
+    told.sort();
+    assert_eq!(notes, told);
+    assert_eq!(world.incidents_of(&alert).len(), 1);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_nothing_changed_a_pass_costs_the_same_few_calls_however_many_links_there_are() {
+    let mut plan = plan();
+    plan.tuning.notes_every = Some(Duration::from_secs(3600));
+    let world = plan.start().await;
+    for number in 0..7 {
+        world.linked(&format!("Disk {number} full")).await;
+    }
+    let reads_notes = |world: &World| {
+        let notes = |path: &str| path.ends_with("/notes");
+        let opsgenie = world.opsgenie.model().calls().iter().any(|call| notes(&call.path));
+        opsgenie || world.pagerduty.model().calls().iter().any(|call| notes(&call.path))
+    };
+    world
+        .until("what has moved was read", async || {
+            world.opsgenie.model().forget_records();
+            world.pagerduty.model().forget_records();
+            after_passes(&world, 2).await;
+            !reads_notes(&world)
+        })
+        .await;
+    world.opsgenie.model().forget_records();
+    world.pagerduty.model().forget_records();
+    after_passes(&world, 4).await;
+    let opsgenie: Vec<String> = world.opsgenie.model().calls().iter().map(|call| call.path.clone()).collect();
+    let pagerduty: Vec<String> = world.pagerduty.model().calls().iter().map(|call| call.path.clone()).collect();
+    let count = |calls: &[String], path: &str| calls.iter().filter(|call| *call == path).count();
+    let passes = count(&pagerduty, "/webhook_subscriptions");
+    for (calls, path) in [(&opsgenie, "/v2/alerts"), (&pagerduty, "/incidents")] {
+        assert!(count(calls, path).abs_diff(passes) <= 1, "one {path} a pass: {calls:?}");
+    }
+    assert_eq!(opsgenie.len(), count(&opsgenie, "/v2/alerts"), "{opsgenie:?}");
+    assert_eq!(pagerduty.len(), passes + count(&pagerduty, "/incidents"), "{pagerduty:?}");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resolved_incident_and_an_open_alert_are_no_difference() {
+    let world = plan().start().await;
+    let (alert, incident) = world.linked("Disk full").await;
+    world.pagerduty.model().human_resolves(&incident, ADA, None);
+    world.settle().await;
+    let (writes, decided) = (world.writes(), world.reasons(&alert).await);
+    after_passes(&world, 4).await;
+    world.settle().await;
+    assert_eq!((world.writes(), world.reasons(&alert).await), (writes, decided));
+    assert_eq!(world.alert_notes(&alert), ["[PagerDuty] Ada Oncall resolved the incident"]);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_ours_that_is_under_way_is_no_difference() {
+    let world = plan().start().await;
+    let (alert, incident) = world.linked("Disk full").await;
+    world.opsgenie.model().behaviour.hold_processing = true;
+    world.pagerduty.model().human_acknowledges(&incident, ADA);
+    world.until("it was asked for", async || !world.opsgenie.model().writes().is_empty()).await;
+    after_passes(&world, 4).await;
+    assert!(!world.alert_now(&alert).acknowledged);
+    lose_all(&world);
+    world.opsgenie.model().behaviour.hold_processing = false;
+    world.opsgenie.model().release_processing();
+    world.until("the alert is acknowledged", async || world.alert_now(&alert).acknowledged).await;
+    world.settle().await;
+    after_passes(&world, 4).await;
+    world.settle().await;
+    assert_eq!(world.incident_notes(&incident), [] as [&str; 0], "nothing comes back");
+    assert_eq!(world.alert_notes(&alert), ["[PagerDuty] Ada Oncall acknowledged the incident"]);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_that_lags_is_no_difference() {
+    let mut plan = plan();
+    plan.opsgenie.behaviour.read_lag_ms = 300;
+    plan.pagerduty.behaviour.read_lag_ms = 300;
+    let lag = Duration::from_millis(600);
+    plan.tuning.read_lag = ReadLag { opsgenie: lag, pagerduty: lag };
+    let world = plan.start().await;
+    let (alert, incident) = world.linked("Disk full").await;
+    world.pagerduty.model().human_acknowledges(&incident, ADA);
+    world.until("the alert is acknowledged", async || world.alert_now(&alert).acknowledged).await;
+    after_passes(&world, 30).await;
+    world.settle().await;
+    assert!(world.alert_now(&alert).acknowledged);
+    assert_eq!(world.alert_notes(&alert), ["[PagerDuty] Ada Oncall acknowledged the incident"]);
+    assert_eq!(world.incident_notes(&incident), [] as [&str; 0]);
+    assert!(!world.reasons(&alert).await.contains(&"drift".to_owned()));
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incident_that_was_merged_without_a_word_is_followed() {
+    let world = plan().start().await;
+    let (alert, incident) = world.linked("Disk full").await;
+    let (_, into) = world.linked("Everything down").await;
+    world.pagerduty.model().human_adds_note(&into, BOB, "Written before they were one");
+    world.settle().await;
+    lose_all(&world);
+    // Lists tell the second only, and the note must be told from what comes after the merge.
+    let second = || crosspage::clock::now().as_millis() / 1000;
+    let written_in = second();
+    world.until("the next second begins", async || second() > written_in).await;
+    world.pagerduty.model().human_merges(&incident, &into, BOB);
+    note_on_alert(&world, &alert, &format!("[PagerDuty] Bob Backup merged the incident into {into}")).await;
+    world.opsgenie.model().human_adds_note(&alert, JOHN, "And here");
+    note_on_incident(&world, &into, "[Opsgenie] john@example.com: And here").await;
+    after_passes(&world, 3).await;
+    world.settle().await;
+    let swallowed = world.alert_notes(&alert).into_iter().any(|note| note.contains("before they were one"));
+    assert!(!swallowed, "what was written there before is not this alert's");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alert_outside_the_query_does_not_page_and_one_within_does() {
+    let mut plan = plan().var("OPSGENIE_QUERY", "tag: prod");
+    plan.tuning.notes_every = Some(Duration::from_secs(3600));
+    let world = plan.start().await;
+    lose_all(&world);
+    let outside = world.alert("Not ours");
+    let within = world.alert("Ours");
+    world.opsgenie.model().human_adds_tags(&within, JANE, &["prod"]);
+    world.until("the one within pages", async || world.incidents_of(&within).len() == 1).await;
+    after_passes(&world, 3).await;
+    assert!(world.incidents_of(&outside).is_empty());
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_alert_is_told_of_though_no_list_shows_it() {
+    let world = plan().start().await;
+    let (alert, incident) = world.linked("Disk full").await;
+    lose_all(&world);
+    world.opsgenie.model().human_deletes(&alert, JANE);
+    note_on_incident(&world, &incident, "[Opsgenie] somebody deleted the alert").await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_that_was_switched_off_comes_back_and_what_was_dropped_is_made_up_for() {
+    let mut world = plan().start().await;
+    let (alert, incident) = world.linked("Disk full").await;
+    // Nobody looks while the webhooks are dropped.
+    world.stop_app().await;
+    let nowhere = format!("{}/pd-webhook", world.opsgenie.url());
+    world.pagerduty.webhook_to(&nowhere);
+    for text in ["one", "two", "three", "four"] {
+        world.pagerduty.model().human_adds_note(&incident, ADA, text);
+    }
+    world.until_vendors("three were dropped", |world| world.pagerduty.model().is_subscription_disabled()).await;
+    world.pagerduty.model().human_acknowledges(&incident, ADA);
+    world.start_app().await;
+    world.until("it is on again", async || !world.pagerduty.model().is_subscription_disabled()).await;
+    world.until("the alert is acknowledged", async || world.alert_now(&alert).acknowledged).await;
+    for text in ["one", "two", "three", "four"] {
+        note_on_alert(&world, &alert, &format!("[PagerDuty] Ada Oncall: {text}")).await;
+    }
+    // From here on, webhooks tell.
+    world.pagerduty.model().human_resolves(&incident, ADA, None);
+    note_on_alert(&world, &alert, "[PagerDuty] Ada Oncall resolved the incident").await;
+    world.settle().await;
+    assert_eq!(world.alert_notes(&alert).len(), 6);
+    world.end().await;
+}
