@@ -285,8 +285,9 @@ async fn a_subscription_that_was_switched_off_comes_back_and_what_was_dropped_is
     let (alert, incident) = world.linked("Disk full").await;
     // Nobody looks while the webhooks are dropped.
     world.stop_app().await;
-    let nowhere = format!("{}/pd-webhook", world.opsgenie.url());
-    world.pagerduty.webhook_to(&nowhere);
+    // Somebody else's server, who knows no such address.
+    let stranger = simulators::opsgenie::Server::start(simulators::opsgenie::Options::default()).await.unwrap();
+    world.pagerduty.webhook_to(&format!("{}/pd-webhook", stranger.url()));
     for text in ["one", "two", "three", "four"] {
         world.pagerduty.model().human_adds_note(&incident, ADA, text);
     }

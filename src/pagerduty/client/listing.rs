@@ -1,7 +1,7 @@
 //! Lists for the reconciler, a page at a time, and the webhook subscriptions for its watchdog.
 
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Client, PAGE_SIZE};
 use crate::engine::outbox::call::{Failure, IncidentState, Refusal};
@@ -145,7 +145,7 @@ impl Client {
     /// # Errors
     /// Whatever went wrong with the call.
     pub async fn enable_subscription(&self, id: &str) -> Result<(), Failure> {
-        let request = self.write(Method::POST, &["webhook_subscriptions", id, "enable"], &json!({}));
+        let request = self.request(Method::POST, &["webhook_subscriptions", id, "enable"]);
         self.fetch::<Value>(request).await.map(drop)
     }
 }
