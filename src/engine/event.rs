@@ -1,6 +1,7 @@
 //! What happened, in the engine's own words: the normalised form of both vendors' webhooks, of what a look-up
 //! answered and of how a command ended.
 
+mod operator;
 mod polled;
 
 use std::fmt;
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::outbox::{Entry, Outcome};
 
+pub use operator::{Operator, Order};
 pub use polled::{Polled, Seen, SeenNote};
 
 /// One of the two systems that are kept in step.
@@ -271,6 +273,8 @@ pub enum EventBody {
     Settled(Box<Settled>),
     /// A look at one side of a link, taken because webhooks get lost.
     Polled(Box<Polled>),
+    /// Something was ordered for a link.
+    Operator(Box<Operator>),
 }
 
 /// How one of our commands ended. It is an event like any other, so that there is one path for every change.

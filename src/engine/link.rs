@@ -57,6 +57,18 @@ pub struct Link {
     /// The last mark given to a command; see [`Link::mark`].
     #[serde(default)]
     pub marks: u64,
+    /// Why its commands are held, if they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Paused>,
+}
+
+/// Why and since when the commands of a link are held. A page goes out all the same, and what is heard is put down.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paused {
+    /// Why, for people to read.
+    pub reason: String,
+    /// Since when, by our clock.
+    pub at: Timestamp,
 }
 
 /// How far a link's incident has come.
@@ -274,6 +286,7 @@ impl Link {
             heard: Vec::new(),
             notes_since: None,
             marks: 0,
+            paused: None,
         }
     }
 

@@ -14,8 +14,8 @@ pub mod policy;
 pub use decide::{Decision, NotYet, Reason, decide};
 pub use event::{
     Actor, AlertAction, AlertEvent, AlertFacts, AlertId, Event, EventBody, IncidentChange, IncidentEvent, IncidentId,
-    IncidentNote, InvalidId, Polled, Priority, Seen, SeenNote, Settled, Status, System, Timestamp,
+    IncidentNote, InvalidId, Operator, Order, Polled, Priority, Seen, SeenNote, Settled, Status, System, Timestamp,
 };
-pub use link::{Link, Page, Side};
+pub use link::{Link, Page, Paused, Side};
 pub use outbox::{Action, Command, Entry, Outcome, Step};
 pub use policy::{Identity, OnResolved, Policy, ReadLag};

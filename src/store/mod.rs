@@ -16,6 +16,7 @@ mod error;
 mod keeper;
 mod keys;
 pub mod memory;
+mod operator;
 mod record;
 mod shared;
 pub mod sled;

@@ -131,7 +131,7 @@ pub struct Queued {
     pub entries: usize,
     /// Links that have entries.
     pub lanes: usize,
-    /// Links whose entries are held behind a page that was given up, as far as that was noticed.
+    /// Links whose entries are held, as far as that was noticed: behind a page that was given up, or by a pause.
     pub parked: usize,
     /// When the oldest entry was put in, by our clock.
     pub oldest: Option<Timestamp>,

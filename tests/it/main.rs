@@ -12,6 +12,7 @@ mod limits;
 mod loops;
 mod mirror_alert;
 mod mirror_incident;
+mod operator;
 mod post;
 mod process;
 mod reconcile;

@@ -6,6 +6,7 @@
 
 mod alert;
 mod incident;
+mod operator;
 mod polled;
 mod settled;
 mod text;
@@ -91,6 +92,10 @@ pub enum Reason {
     NotYet(NotYet),
     /// The incident is not there any more.
     Vanished,
+    /// The link's commands are held from now on.
+    Paused,
+    /// The link's commands go on.
+    Resumed,
 }
 
 /// Why a look at one side proves nothing yet.
@@ -135,6 +140,8 @@ pub enum Unlinked {
     NotOpen,
     /// There is no such alert.
     NoSuchAlert,
+    /// Something was ordered for a link that is not there.
+    NoSuchLink,
 }
 
 impl fmt::Display for Reason {
@@ -157,6 +164,7 @@ impl fmt::Display for Reason {
             Self::Unlinked(Unlinked::TooOld) => f.write_str("unlinked (too old)"),
             Self::Unlinked(Unlinked::NotOpen) => f.write_str("unlinked (not open)"),
             Self::Unlinked(Unlinked::NoSuchAlert) => f.write_str("unlinked (no such alert)"),
+            Self::Unlinked(Unlinked::NoSuchLink) => f.write_str("unlinked (no such link)"),
             Self::Joining => f.write_str("joining"),
             Self::Held => f.write_str("held"),
             Self::AlertClosed => f.write_str("alert closed"),
@@ -175,6 +183,8 @@ impl fmt::Display for Reason {
             Self::NotYet(NotYet::Unfinished) => f.write_str("not yet (unfinished)"),
             Self::NotYet(NotYet::TooFresh) => f.write_str("not yet (too fresh)"),
             Self::Vanished => f.write_str("vanished"),
+            Self::Paused => f.write_str("paused"),
+            Self::Resumed => f.write_str("resumed"),
         }
     }
 }
@@ -210,6 +220,10 @@ fn judge(link: Option<&Link>, event: &Event, policy: &Policy) -> Decision {
             None => nothing(Reason::Overtaken),
         },
         EventBody::Polled(polled) => polled::decide(link, event, polled, policy),
+        EventBody::Operator(operator) => match link {
+            Some(link) => operator::decide(Draft::new(link, event, policy), operator),
+            None => unlinked(Unlinked::NoSuchLink),
+        },
     }
 }
 

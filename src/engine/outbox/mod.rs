@@ -77,6 +77,18 @@ impl Action {
         }
     }
 
+    /// Whether a page may depend on it: such a thing is never held by a pause.
+    pub fn is_for_the_page(&self) -> bool {
+        match self {
+            Self::Create(_) | Self::FetchAlert => true,
+            Self::SetStatus { .. }
+            | Self::Note { .. }
+            | Self::UpdatePriority { .. }
+            | Self::FetchIncident
+            | Self::FetchNote { .. } => false,
+        }
+    }
+
     /// Whether it only reads what a decision needs.
     pub fn is_look_up(&self) -> bool {
         match self {

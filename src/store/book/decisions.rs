@@ -127,7 +127,7 @@ impl Book {
     }
 
     /// Decides on an event for each of its links, then on what has waited in vain for a create that ended by it.
-    fn decide_all(&mut self, event: Event) -> Result<Recorded, StoreError> {
+    pub(super) fn decide_all(&mut self, event: Event) -> Result<Recorded, StoreError> {
         let mut tally = Tally::default();
         self.decide_for_links(event, &mut tally)?;
         while let Some(number) = self.waiting.leave_in_vain() {
@@ -183,7 +183,9 @@ impl Book {
                         let body = EventBody::Polled(Box::new(polled.abridged()));
                         Event { body, ..event }
                     }
-                    EventBody::Alert(_) | EventBody::Incident(_) | EventBody::Settled(_) => event,
+                    EventBody::Alert(_) | EventBody::Incident(_) | EventBody::Settled(_) | EventBody::Operator(_) => {
+                        event
+                    }
                 };
                 let entry = TimelineEntry { at: now, event, reason: decision.reason, commands };
                 self.table.put_new(&keys::timeline_entry(alert, number), &entry)?;
@@ -203,6 +205,7 @@ impl Book {
             EventBody::Alert(happened) => Some(happened.alert.clone()),
             EventBody::Settled(settled) => Some(settled.entry.alert.clone()),
             EventBody::Polled(polled) => Some(polled.alert.clone()),
+            EventBody::Operator(operator) => Some(operator.alert.clone()),
             EventBody::Incident(happened) => {
                 let alerts = self.alerts_with(&happened.incident)?;
                 if !alerts.is_empty() {
@@ -235,6 +238,9 @@ impl Book {
         if page_before != page {
             self.follow_page(&alert, page_before, page)?;
         }
+        if before.map(|link| &link.paused) != after.map(|link| &link.paused) {
+            self.unpark(&alert);
+        }
         if after.is_none() {
             self.drop_lanes(&alert)?;
         }
@@ -259,10 +265,15 @@ impl Book {
         if !outstanding {
             self.end_outstanding(alert)?;
         }
+        self.unpark(alert);
+        Ok(())
+    }
+
+    /// Has the next claim look anew whether the alert's lanes are held.
+    pub(super) fn unpark(&mut self, alert: &AlertId) {
         for system in [System::Opsgenie, System::PagerDuty] {
             self.schedule.side_mut(system).unpark(alert);
         }
-        Ok(())
     }
 
     /// Another link has come to stand on the incident: those that stood there before must know that they share it.

@@ -19,11 +19,11 @@ impl Book {
             while claims.len() < limit {
                 let Some((alert, id)) = book.schedule.side_mut(system).claim(now) else { break };
                 let link: Link = book.table.need(&keys::link(&alert))?;
-                if book.is_parked(system, &link)? {
+                let mut entry: Entry = book.table.need(&keys::entry(system, &alert, id))?;
+                if book.is_held(&entry, &link)? {
                     book.schedule.side_mut(system).park(&alert);
                     continue;
                 }
-                let mut entry: Entry = book.table.need(&keys::entry(system, &alert, id))?;
                 // Whoever stored that it was sending has not said how that ended.
                 entry.step = entry.step.taken_up(now);
                 let sibling_notes = book.sibling_notes(&link)?;
@@ -80,10 +80,13 @@ impl Book {
         Ok(entry)
     }
 
-    /// Whether what is bound for `system` must wait until the link's page changes.
-    fn is_parked(&self, system: System, link: &Link) -> Result<bool, StoreError> {
+    /// Whether the first entry of a lane must wait until the link is resumed, or its page changes.
+    fn is_held(&self, entry: &Entry, link: &Link) -> Result<bool, StoreError> {
+        if link.paused.is_some() && !entry.command.action.is_for_the_page() {
+            return Ok(true);
+        }
         match link.page {
-            Page::Dead => Ok(system == System::PagerDuty),
+            Page::Dead => Ok(entry.command.to == System::PagerDuty),
             Page::Joining => self.has_dead_fetch(&link.alert),
             Page::Pending | Page::Standing(_) | Page::Withheld => Ok(false),
         }

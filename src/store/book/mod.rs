@@ -6,6 +6,7 @@
 
 mod decisions;
 mod lanes;
+mod operator;
 mod reads;
 mod schedule;
 mod table;
@@ -154,8 +155,8 @@ impl Book {
         &self.policy
     }
 
-    /// When the next entry for `system` is due, or was. Entries behind a page that was given up are not counted once a
-    /// claim has met them. A time more than ten minutes ahead comes from a clock that was set back: claim now.
+    /// When the next entry for `system` is due, or was. Entries that are held are not counted once a claim has met
+    /// them. A time more than ten minutes ahead comes from a clock that was set back: claim now.
     pub fn next_due(&self, system: System) -> Option<Timestamp> {
         self.schedule.side(system).next_due()
     }

@@ -44,7 +44,7 @@ enum State {
     Due(Timestamp),
     /// Somebody works on its first entry.
     Claimed,
-    /// It is held until its link's page changes.
+    /// It is held until its link's page changes, or its link is resumed.
     Parked,
 }
 

@@ -7,7 +7,7 @@ use crate::engine::outbox::NewIncident;
 use crate::engine::{
     Action, Actor, AlertAction, AlertEvent, AlertFacts, AlertId, Command, Decision, Event, EventBody, Identity,
     IncidentChange, IncidentEvent, IncidentId, IncidentNote, Link, OnResolved, Outcome, Page, Policy, ReadLag, Reason,
-    Settled, Status, System, Timestamp,
+    Settled, Status, System, Timestamp, decide,
 };
 use crate::store::book::Book;
 use crate::store::engine::{Engine, Row};
@@ -160,6 +160,9 @@ fn fake(link: Option<&Link>, event: &Event, policy: &Policy) -> Decision {
         learned_id: None,
     };
     let Some(link) = &mut decision.link else {
+        if let EventBody::Operator(_) = &event.body {
+            return decide(None, event, policy);
+        }
         if let EventBody::Alert(happened) = &event.body {
             let new = |page| Link::new(happened.alert.clone(), AlertFacts::default(), page, event.received_at);
             match &happened.action {
@@ -202,6 +205,7 @@ fn fake(link: Option<&Link>, event: &Event, policy: &Policy) -> Decision {
         },
         EventBody::Settled(settled) => fake_settled(&mut decision, settled),
         EventBody::Polled(_) => {}
+        EventBody::Operator(_) => return decide(Some(link), event, policy),
     }
     decision
 }
@@ -345,5 +349,6 @@ fn words(event: &Event) -> String {
         },
         EventBody::Settled(settled) => format!("settled {}", settled.entry.command.action.name()),
         EventBody::Polled(polled) => format!("polled {}", polled.seen.name()),
+        EventBody::Operator(operator) => operator.order.name().to_owned(),
     }
 }
