@@ -6,6 +6,7 @@
 mod contract;
 mod crash;
 mod delivery;
+mod docs;
 mod doors;
 mod harness;
 mod limits;

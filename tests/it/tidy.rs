@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 const MOST_LINES: usize = 460;
 const MOST_LINES_OF_TESTS: usize = 650;
 
-fn sources(folder: &str) -> Vec<(PathBuf, String)> {
+/// The sources in a folder, each with its text.
+pub(crate) fn sources(folder: &str) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
     while let Some(folder) = folders.pop() {
@@ -232,21 +233,6 @@ fn a_crate_is_told_from_a_module_of_the_same_name() {
 
 fn is_of_tests(path: &Path) -> bool {
     path.iter().any(|part| part == "tests" || part == "tests.rs" || part == "stub.rs")
-}
-
-#[test]
-fn what_the_readme_posts_is_there() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let text = fs::read_to_string(root.join("README.md")).unwrap();
-    let posted: Vec<&str> = text
-        .match_indices("examples/")
-        .map(|(at, _)| text[at..].split(|c: char| c.is_whitespace() || "`\"')".contains(c)).next().unwrap())
-        .filter(|path| path.ends_with(".json"))
-        .collect();
-    assert!(posted.len() >= 6, "the curl lines: {posted:?}");
-    for path in posted {
-        assert!(root.join(path).is_file(), "README.md posts {path}, which is not there");
-    }
 }
 
 #[test]
