@@ -83,7 +83,8 @@ pub enum Page {
     Standing(IncidentId),
     /// The creation was given up; what is bound for PagerDuty is parked behind it.
     Dead,
-    /// The alert was closed before anything was sent, so nobody is paged.
+    /// The alert was closed before anything was sent, or an operator has discarded the creation that was given up: nobody is
+    /// paged.
     Withheld,
 }
 

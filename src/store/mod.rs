@@ -42,7 +42,9 @@ use keeper::Keeper;
 use shared::{Load, Shared};
 
 pub use error::StoreError;
-pub use types::{Claim, DeadLetter, Decide, Quarantined, Queued, Recorded, Settings, Summary, TimelineEntry, Verdict};
+pub use types::{
+    Claim, DeadLetter, Decide, Discarded, Quarantined, Queued, Recorded, Settings, Summary, TimelineEntry, Verdict,
+};
 pub use url::{DatabaseUrl, DatabaseUrlError};
 
 /// A handle on the store. Clones are cheap and mean the same store.

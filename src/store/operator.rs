@@ -1,6 +1,6 @@
 //! What an operator may do by a handle on the store.
 
-use super::{Recorded, Store, StoreError};
+use super::{DeadLetter, Discarded, Recorded, Store, StoreError};
 use crate::engine::{AlertId, Order, Timestamp};
 
 impl Store {
@@ -20,6 +20,26 @@ impl Store {
     /// Fatal ones only.
     pub async fn resume(&self, alert: &AlertId, now: Timestamp) -> Result<Recorded, StoreError> {
         self.order(alert, Order::Resume, now).await
+    }
+
+    /// Tries again what was given up under that entry's number: it goes back to its place in its lane, and what is parked
+    /// behind it goes on after it. Whatever it may have sent is looked for first. Returns nothing if there is no such letter, or
+    /// no link for it any more. `now` is by our clock.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub async fn redrive(&self, entry: u64, now: Timestamp) -> Result<Option<DeadLetter>, StoreError> {
+        self.ask(None, move |book| book.redrive(entry, now)).await
+    }
+
+    /// Leaves undone for good what was given up under that entry's number. Behind a discarded creation, what is bound for
+    /// PagerDuty is dropped as well, and nobody will be paged for the alert. Returns nothing if there is no such letter. `now` is
+    /// by our clock.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub async fn discard(&self, entry: u64, now: Timestamp) -> Result<Option<Discarded>, StoreError> {
+        self.ask(None, move |book| book.discard(entry, now)).await
     }
 
     async fn order(&self, alert: &AlertId, order: Order, now: Timestamp) -> Result<Recorded, StoreError> {

@@ -99,6 +99,15 @@ pub struct DeadLetter {
     pub at: Timestamp,
 }
 
+/// What was left undone on an operator's order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Discarded {
+    /// What had been given up.
+    pub letter: DeadLetter,
+    /// What was parked behind it, and was dropped with it.
+    pub parked: Vec<Entry>,
+}
+
 /// How much there is of everything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {

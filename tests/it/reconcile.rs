@@ -8,7 +8,7 @@ use simulators::pagerduty::IncidentStatus;
 use crate::harness::{ADA, BOB, JANE, JOHN, Plan, World};
 
 /// A world in which both sides are listed again and again, and reads lag by next to nothing.
-fn plan() -> Plan {
+pub(crate) fn plan() -> Plan {
     let mut plan = Plan::new();
     let lag = Duration::from_millis(1);
     plan.tuning.read_lag = ReadLag { opsgenie: lag, pagerduty: lag };
@@ -29,7 +29,7 @@ fn passes(world: &World) -> usize {
 }
 
 /// Waits until so many whole passes have gone by.
-async fn after_passes(world: &World, count: usize) {
+pub(crate) async fn after_passes(world: &World, count: usize) {
     let before = passes(world);
     world.until("some passes have gone by", async || passes(world) > before + count).await;
 }

@@ -16,9 +16,10 @@ pub(super) fn decide(mut draft: Draft<'_>, happened: &IncidentEvent) -> Decision
         Page::Pending | Page::Dead | Page::Withheld if other_service => {
             return draft.done(Reason::Unlinked(Unlinked::OtherService));
         }
-        Page::Withheld => return unwanted(draft, happened),
-        // The event has overtaken the answer to our create; its key says that the incident is ours.
-        Page::Pending | Page::Dead => {
+        Page::Withheld if is_over(&draft) => return unwanted(draft, happened),
+        // The event has overtaken the answer to our create, or tells that it had its effect although it was given up; its key
+        // says that the incident is ours.
+        Page::Pending | Page::Dead | Page::Withheld => {
             draft.link.page = Page::Standing(happened.incident.clone());
             completed = true;
         }
@@ -35,6 +36,10 @@ pub(super) fn decide(mut draft: Draft<'_>, happened: &IncidentEvent) -> Decision
         }
         _ => decision,
     }
+}
+
+fn is_over(draft: &Draft<'_>) -> bool {
+    draft.link.opsgenie.known.is_some_and(|known| known.status == Status::Resolved)
 }
 
 /// An incident that is not the link's. If it was merged into the link's, notes of it are still news.

@@ -96,6 +96,10 @@ pub enum Reason {
     Paused,
     /// The link's commands go on.
     Resumed,
+    /// What was given up is tried again.
+    Redriven,
+    /// What was given up, or parked behind it, is left undone.
+    Discarded,
 }
 
 /// Why a look at one side proves nothing yet.
@@ -185,6 +189,8 @@ impl fmt::Display for Reason {
             Self::Vanished => f.write_str("vanished"),
             Self::Paused => f.write_str("paused"),
             Self::Resumed => f.write_str("resumed"),
+            Self::Redriven => f.write_str("redriven"),
+            Self::Discarded => f.write_str("discarded"),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! What was ordered for a link.
 
-use super::super::event::{Operator, Order};
-use super::super::link::Paused;
+use super::super::event::{Operator, Order, Status, System};
+use super::super::link::{Commanded, Link, Page, Paused};
+use super::super::outbox::{Action, Entry};
 use super::{Decision, Draft, Reason};
 
 pub(super) fn decide(mut draft: Draft<'_>, operator: &Operator) -> Decision {
@@ -18,5 +19,44 @@ pub(super) fn decide(mut draft: Draft<'_>, operator: &Operator) -> Decision {
             draft.link.paused = None;
             draft.done(Reason::Resumed)
         }
+        Order::Redrive(entry) => redrive(draft, entry),
+        Order::Discard(entry) => discard(draft, entry),
     }
+}
+
+/// What was given up goes back into its lane, which is the store's business; the link is to expect its end again.
+fn redrive(mut draft: Draft<'_>, entry: &Entry) -> Decision {
+    let to = entry.command.to;
+    match entry.command.action {
+        Action::Create(_) if draft.link.page == Page::Dead => draft.link.page = Page::Pending,
+        Action::SetStatus { status, mark } if is_wanted(&draft.link, to, status) => {
+            draft.link.side_mut(to).commanded = Some(Commanded { status, mark });
+        }
+        // What is not commanded (any more) is dropped as such when its turn comes.
+        Action::Create(_)
+        | Action::SetStatus { .. }
+        | Action::Note { .. }
+        | Action::UpdatePriority { .. }
+        | Action::FetchAlert
+        | Action::FetchIncident
+        | Action::FetchNote { .. } => {}
+    }
+    draft.done(Reason::Redriven)
+}
+
+/// Whether a state that was given up is wanted still: nothing later is under way, and the other side stands there now.
+fn is_wanted(link: &Link, to: System, status: Status) -> bool {
+    // An incident is also resolved when a late change of ours had reopened it, whatever its alert says.
+    let for_its_own_sake = to == System::PagerDuty && status == Status::Resolved;
+    let wanted = for_its_own_sake || link.side(to.peer()).target() == Some(status);
+    wanted && link.side(to).commanded.is_none()
+}
+
+/// Nothing is paged for an alert whose page was discarded, whatever happens to it later.
+fn discard(mut draft: Draft<'_>, entry: &Entry) -> Decision {
+    if matches!(entry.command.action, Action::Create(_)) && draft.link.page == Page::Dead {
+        draft.link.page = Page::Withheld;
+        draft.link.pagerduty.commanded = None;
+    }
+    draft.done(Reason::Discarded)
 }

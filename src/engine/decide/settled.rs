@@ -60,13 +60,19 @@ pub(super) fn decide(mut draft: Draft<'_>, settled: &Settled) -> Decision {
         Outcome::FetchedAlert(alert) => fetched_alert(draft, alert.as_ref()),
         Outcome::FetchedIncident(Some(incident)) => fetched_incident(draft, incident),
         Outcome::FetchedIncident(None) => draft.done(Reason::Fetched),
-        Outcome::FetchedNote(text) => fetched_note(draft, text.as_deref(), Reason::Fetched),
+        Outcome::FetchedNote(text) => match action {
+            Action::FetchNote { id, .. } if draft.link.fetching_note.as_ref() != Some(id) => {
+                fetched_late(draft, text.as_deref())
+            }
+            _ => fetched_note(draft, text.as_deref(), Reason::Fetched),
+        },
         Outcome::Dropped(DropReason::ClosedBeforeDelivery) => {
             draft.link.page = Page::Withheld;
             draft.link.pagerduty.commanded = None;
             draft.done(Reason::Overtaken)
         }
         Outcome::Dropped(DropReason::NotWanted) => put_right(draft, to, Reason::Overtaken),
+        Outcome::Dropped(DropReason::Discarded) => draft.done(Reason::Discarded),
         Outcome::Dropped(DropReason::AlreadyCreated | DropReason::NoIncident | DropReason::AlertDeleted) => {
             draft.done(Reason::Overtaken)
         }
@@ -75,7 +81,9 @@ pub(super) fn decide(mut draft: Draft<'_>, settled: &Settled) -> Decision {
                 draft.link.page = Page::Dead;
                 draft.done(Reason::GivenUp)
             }
-            Action::FetchNote { .. } => fetched_note(draft, None, Reason::GivenUp),
+            Action::FetchNote { id, .. } if draft.link.fetching_note.as_ref() == Some(id) => {
+                fetched_note(draft, None, Reason::GivenUp)
+            }
             // It cannot be known whether the alert should page, so it pages.
             Action::FetchAlert if draft.link.page == Page::Joining => {
                 take_over_held(&mut draft.link);
@@ -88,7 +96,8 @@ pub(super) fn decide(mut draft: Draft<'_>, settled: &Settled) -> Decision {
             | Action::Note { .. }
             | Action::UpdatePriority { .. }
             | Action::FetchAlert
-            | Action::FetchIncident => draft.done(Reason::GivenUp),
+            | Action::FetchIncident
+            | Action::FetchNote { .. } => draft.done(Reason::GivenUp),
         },
     }
 }
@@ -207,6 +216,15 @@ fn fetched_note(mut draft: Draft<'_>, text: Option<&str>, reason: Reason) -> Dec
         note.trimmed = false;
     }
     draft.done(reason)
+}
+
+/// The whole text of a note that had to be passed on cut, since its text could not be fetched when it came.
+fn fetched_late(mut draft: Draft<'_>, text: Option<&str>) -> Decision {
+    if let Some(text) = text.filter(|_| !draft.link.alert_deleted) {
+        let text = format!("The whole text of a note that was cut: {text}");
+        draft.write_note(System::Opsgenie, text::about(System::PagerDuty, &text));
+    }
+    draft.done(Reason::Fetched)
 }
 
 /// What was read, as an event. Nobody tells who brought it about, so it is ascribed to somebody.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::super::outbox::Entry;
 use super::AlertId;
 
 /// An order for a link. It comes from an operator, so it is no news of either vendor.
@@ -24,6 +25,10 @@ pub enum Order {
     },
     /// Let its commands go on.
     Resume,
+    /// Try again what was given up: this entry, as it was then.
+    Redrive(Box<Entry>),
+    /// Leave undone what was given up: this entry.
+    Discard(Box<Entry>),
 }
 
 impl Order {
@@ -32,6 +37,8 @@ impl Order {
         match self {
             Self::Pause { .. } => "pause",
             Self::Resume => "resume",
+            Self::Redrive(_) => "redrive",
+            Self::Discard(_) => "discard",
         }
     }
 }

@@ -175,6 +175,21 @@ impl Entry {
             trouble: None,
         }
     }
+
+    /// What was given up at `died_at`, to be tried again from `now` on with all its patience. Whatever it may have sent is
+    /// looked for first.
+    #[must_use]
+    pub fn redriven(self, died_at: Timestamp, now: Timestamp) -> Self {
+        let step = match self.step {
+            Step::Ready | Step::Looked(_) => Step::Ready,
+            Step::Sending { .. } | Step::Unsure { .. } | Step::Accepted { .. } | Step::Doubted { .. } => {
+                Step::Unsure { since: died_at }
+            }
+        };
+        // That it was tried at all tells that an echo may be its own.
+        let attempt = self.attempt.min(1);
+        Self { step, attempt, refusals: 0, waited_ms: 0, due_at: now, trouble: None, ..self }
+    }
 }
 
 /// How far an entry has come.
@@ -301,6 +316,8 @@ pub enum DropReason {
     AlertDeleted,
     /// The state is not wanted any more: a person, or a later command, has moved on.
     NotWanted,
+    /// It was parked behind a page that an operator has discarded.
+    Discarded,
 }
 
 impl DropReason {
@@ -312,6 +329,7 @@ impl DropReason {
             Self::NoIncident => "there is no incident",
             Self::AlertDeleted => "the alert was deleted",
             Self::NotWanted => "somebody has moved on meanwhile",
+            Self::Discarded => "the page was discarded by an operator",
         }
     }
 }

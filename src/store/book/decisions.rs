@@ -52,7 +52,8 @@ impl Book {
             book.schedule.side_mut(system).pop(&entry.alert);
             if let Outcome::Dead { reason } = &outcome {
                 let letter = DeadLetter { entry: entry.clone(), reason: reason.clone(), at: now };
-                book.table.put_new(&keys::dead_letter(&entry.alert, entry.id), &letter)?;
+                // An entry that was redriven may lie here for the second time.
+                book.table.put(&keys::dead_letter(&entry.alert, entry.id), &letter)?;
                 book.counters.dead_letters += 1;
                 if letter.entry.command.action == Action::FetchAlert {
                     // Until somebody redrives it nothing will be created, so no note need wait for that.
@@ -62,10 +63,7 @@ impl Book {
             let dead_create_of = matches!((&outcome, &entry.command.action), (Outcome::Dead { .. }, Action::Create(_)))
                 .then(|| entry.alert.clone());
             let body = EventBody::Settled(Box::new(Settled { entry, outcome }));
-            let dedupe = Vec::new();
-            let event =
-                Event { dedupe, request_id: None, occurred_at: None, received_at: now, actor: Actor::nobody(), body };
-            let recorded = book.decide_all(event)?;
+            let recorded = book.decide_all(of_ours(body, now))?;
             // The incident had shown itself before its create was given up.
             if let Some(alert) = dead_create_of
                 && let Some(link) = book.table.get::<Link>(&keys::link(&alert))?
@@ -309,9 +307,7 @@ impl Book {
     /// A link that is gone has nothing to be done for. A claim on it will find itself void.
     fn drop_lanes(&mut self, alert: &AlertId) -> Result<(), StoreError> {
         for system in [System::Opsgenie, System::PagerDuty] {
-            for id in self.schedule.side_mut(system).remove(alert) {
-                self.table.delete(&keys::entry(system, alert, id))?;
-            }
+            self.take_lane(system, alert)?;
         }
         Ok(())
     }
@@ -321,8 +317,7 @@ impl Book {
         let letters = self.table.list::<DeadLetter>(&keys::dead_letters_of(alert), usize::MAX)?;
         for (key, letter) in letters {
             if matches!(letter.entry.command.action, Action::Create(_)) {
-                self.table.delete(&key)?;
-                self.counters.dead_letters = self.counters.dead_letters.saturating_sub(1);
+                self.drop_letter(&key)?;
             }
         }
         Ok(())
@@ -334,4 +329,10 @@ impl Book {
         self.table.delete(&key)?;
         Ok(waiting.event)
     }
+}
+
+/// An event that neither vendor tells of.
+pub(super) fn of_ours(body: EventBody, now: Timestamp) -> Event {
+    let (dedupe, actor) = (Vec::new(), Actor::nobody());
+    Event { dedupe, request_id: None, occurred_at: None, received_at: now, actor, body }
 }

@@ -1,9 +1,13 @@
-//! What an operator orders, or crosspage for its own protection.
+//! What an operator orders, or crosspage for its own protection: pauses, and what is to become of dead letters.
+
+use std::ops::ControlFlow;
 
 use super::Book;
-use crate::engine::{Actor, AlertId, Event, EventBody, Operator, Order, Timestamp};
-use crate::store::StoreError;
-use crate::store::types::Recorded;
+use super::decisions::of_ours;
+use crate::engine::outbox::{DropReason, Outcome};
+use crate::engine::{Action, AlertId, Entry, EventBody, Operator, Order, Settled, System, Timestamp};
+use crate::store::types::{DeadLetter, Discarded, Recorded};
+use crate::store::{StoreError, keys};
 
 impl Book {
     /// Has something done with an alert's link: an event like any other, that shows in the timeline. `now` is by our clock.
@@ -11,12 +15,90 @@ impl Book {
     /// # Errors
     /// Fatal ones only.
     pub fn order(&mut self, alert: AlertId, order: Order, now: Timestamp) -> Result<Recorded, StoreError> {
+        self.transact(|book| book.follow_order(alert, order, now))
+    }
+
+    /// Puts a dead letter back into its lane, at the place that its number gives it; what is parked behind it goes on after it.
+    /// Returns nothing if there is no such letter, or no link for it any more. `now` is by our clock.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub fn redrive(&mut self, id: u64, now: Timestamp) -> Result<Option<DeadLetter>, StoreError> {
         self.transact(|book| {
-            let body = EventBody::Operator(Box::new(Operator { alert, order }));
-            let actor = Actor::nobody();
-            let event =
-                Event { dedupe: Vec::new(), request_id: None, occurred_at: None, received_at: now, actor, body };
-            book.decide_all(event)
+            let Some((key, letter)) = book.find_letter(id)? else { return Ok(None) };
+            let alert = letter.entry.alert.clone();
+            if !book.table.has(&keys::link(&alert))? {
+                return Ok(None);
+            }
+            book.drop_letter(&key)?;
+            let entry = letter.entry.clone().redriven(letter.at, now);
+            book.table.put(&keys::entry(entry.command.to, &alert, entry.id), &entry)?;
+            book.schedule.side_mut(entry.command.to).push(&entry);
+            book.follow_order(alert.clone(), Order::Redrive(Box::new(letter.entry.clone())), now)?;
+            book.unpark(&alert);
+            Ok(Some(letter))
         })
+    }
+
+    /// Drops a dead letter for good and, if it is a creation, what is parked behind it, each with its reason in the timeline.
+    /// Returns nothing if there is no such letter. `now` is by our clock.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub fn discard(&mut self, id: u64, now: Timestamp) -> Result<Option<Discarded>, StoreError> {
+        self.transact(|book| {
+            let Some((key, letter)) = book.find_letter(id)? else { return Ok(None) };
+            let alert = letter.entry.alert.clone();
+            book.drop_letter(&key)?;
+            let parked = match letter.entry.command.action {
+                Action::Create(_) => book.take_lane(System::PagerDuty, &alert)?,
+                Action::SetStatus { .. }
+                | Action::Note { .. }
+                | Action::UpdatePriority { .. }
+                | Action::FetchAlert
+                | Action::FetchIncident
+                | Action::FetchNote { .. } => Vec::new(),
+            };
+            book.follow_order(alert.clone(), Order::Discard(Box::new(letter.entry.clone())), now)?;
+            for entry in parked.iter().cloned() {
+                let outcome = Outcome::Dropped(DropReason::Discarded);
+                book.decide_all(of_ours(EventBody::Settled(Box::new(Settled { entry, outcome })), now))?;
+            }
+            book.unpark(&alert);
+            Ok(Some(Discarded { letter, parked }))
+        })
+    }
+
+    pub(super) fn drop_letter(&mut self, key: &[u8]) -> Result<(), StoreError> {
+        self.table.delete(key)?;
+        self.counters.dead_letters = self.counters.dead_letters.saturating_sub(1);
+        Ok(())
+    }
+
+    fn follow_order(&mut self, alert: AlertId, order: Order, now: Timestamp) -> Result<Recorded, StoreError> {
+        self.decide_all(of_ours(EventBody::Operator(Box::new(Operator { alert, order })), now))
+    }
+
+    fn find_letter(&self, id: u64) -> Result<Option<(Vec<u8>, DeadLetter)>, StoreError> {
+        let mut found = None;
+        self.table.visit(keys::DEAD_LETTERS, |key, letter: DeadLetter| {
+            if letter.entry.id == id {
+                found = Some((key, letter));
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok(found)
+    }
+
+    /// Takes out all that is bound for `system` on behalf of an alert, in order.
+    pub(super) fn take_lane(&mut self, system: System, alert: &AlertId) -> Result<Vec<Entry>, StoreError> {
+        let mut taken = Vec::new();
+        for id in self.schedule.side_mut(system).remove(alert) {
+            let key = keys::entry(system, alert, id);
+            taken.push(self.table.need(&key)?);
+            self.table.delete(&key)?;
+        }
+        Ok(taken)
     }
 }

@@ -76,7 +76,9 @@ impl Side {
             self.wake(&entry.alert);
             return;
         };
-        let place = lane.entries.partition_point(|other| other.id < slot.id);
+        // Somebody works on the first entry of a claimed lane, and it must stay the first.
+        let first = usize::from(lane.state == State::Claimed);
+        let place = lane.entries.partition_point(|other| other.id < slot.id).max(first);
         lane.entries.insert(place, slot);
         if place == 0 && matches!(lane.state, State::Due(_)) {
             self.wake(&entry.alert);

@@ -6,6 +6,7 @@ mod damage;
 mod engines;
 mod events;
 mod kept;
+mod letters;
 mod pauses;
 mod properties;
 mod threads;

@@ -4,6 +4,7 @@ mod alert;
 mod guards;
 mod incident;
 mod late;
+mod operator;
 mod polled;
 mod settled;
 mod world;

@@ -1,0 +1,152 @@
+//! What becomes of what was given up, as far as the link goes.
+
+use super::super::super::event::{Operator, Order};
+use super::super::super::outbox::steps::{self, Next};
+use super::*;
+
+fn ordered(order: Order) -> Event {
+    event(EventBody::Operator(Box::new(Operator { alert: alert_id(), order })), Actor::nobody())
+}
+
+impl Pair {
+    /// Has the command that reads `command` die; returns it.
+    #[track_caller]
+    fn lose(&mut self, command: &str) -> Entry {
+        let found = self.outstanding.iter().position(|c| line(c) == command);
+        let lost =
+            self.outstanding.remove(found.unwrap_or_else(|| panic!("no {command:?} in {:#?}", self.outstanding)));
+        assert_eq!(self.end(lost.clone(), dead()).0, Reason::GivenUp);
+        Entry::new(1, alert_id(), lost, second(0))
+    }
+
+    /// Redrives what has died, and tells what would be done next.
+    fn redrive(&mut self, entry: &Entry) -> Next {
+        self.expect(ordered(Order::Redrive(Box::new(entry.clone()))), Reason::Redriven, &[]);
+        steps::next(&entry.clone().redriven(second(0), second(100)), self.link(), second(100))
+    }
+}
+
+fn not_wanted() -> Next {
+    Next::Done(Outcome::Dropped(DropReason::NotWanted))
+}
+
+#[test]
+fn a_state_that_is_wanted_still_is_sent_when_it_is_redriven() {
+    let mut pair = Pair::open();
+    pair.hear(ack().at(1));
+    let entry = pair.lose("PD acknowledged");
+    assert_eq!(steps::next(&entry, pair.link(), second(0)), not_wanted(), "it is not, as long as nobody redrives it");
+    assert!(matches!(pair.redrive(&entry), Next::Call(_)));
+    let mut pair = Pair::open();
+    pair.hear(incident_event(IncidentChange::Acknowledged).at(1));
+    let entry = pair.lose("OG acknowledged");
+    assert!(matches!(pair.redrive(&entry), Next::Call(_)));
+}
+
+#[test]
+fn the_end_of_a_redriven_state_is_taken_for_that() {
+    let mut pair = Pair::open();
+    pair.hear(ack().at(1));
+    let entry = pair.lose("PD acknowledged");
+    pair.redrive(&entry);
+    assert_eq!(pair.end(entry.command, in_state(Status::Acknowledged, 200)), (Reason::Carried, vec![]));
+    assert_eq!(pair.known(), (Some(Status::Acknowledged), Some(Status::Acknowledged)));
+    assert_eq!(pair.link().pagerduty.commanded, None);
+}
+
+#[test]
+fn a_state_that_people_have_left_behind_is_not_sent_late() {
+    let mut pair = Pair::open();
+    pair.hear(ack().at(1));
+    let entry = pair.lose("PD acknowledged");
+    pair.hear(unack().at(2));
+    assert_eq!(pair.redrive(&entry), not_wanted());
+}
+
+#[test]
+fn a_state_behind_which_a_later_one_is_under_way_is_not_sent_late() {
+    let mut pair = Pair::open();
+    pair.hear(ack().at(1));
+    let entry = pair.lose("PD acknowledged");
+    pair.hear(close().at(2));
+    assert_eq!(pair.redrive(&entry), not_wanted());
+    let resolves = pair.link().pagerduty.commanded.unwrap();
+    assert_eq!(resolves.status, Status::Resolved, "the later one stands");
+}
+
+#[test]
+fn a_resolution_is_redriven_even_if_the_alert_is_open() {
+    // A late change of ours had reopened what bob had resolved.
+    let mut pair = Pair::resolved();
+    pair.hear(incident_event(IncidentChange::Reopened).by("us").at(5));
+    let entry = pair.lose("PD resolved");
+    assert!(matches!(pair.redrive(&entry), Next::Call(_)));
+}
+
+#[test]
+fn a_dead_letter_stands_for_its_drift() {
+    let mut pair = Pair::open();
+    pair.hear(ack().at(1));
+    pair.lose("PD acknowledged");
+    pair.outstanding.clear();
+    pair.expect(ack().at(3), Reason::InStep, &[]);
+    pair.expect(incident_event(IncidentChange::Triggered).at(4), Reason::InStep, &[]);
+    assert!(pair.outstanding.is_empty());
+}
+
+#[test]
+fn a_creation_is_pending_again_or_withheld_for_good() {
+    let mut pair = Pair::pending();
+    let create = pair.outstanding[0].clone();
+    pair.end(create.clone(), dead());
+    assert_eq!(pair.link().page, Page::Dead);
+    let entry = Entry::new(1, alert_id(), create, second(0));
+    assert!(matches!(pair.redrive(&entry), Next::Call(_)));
+    assert_eq!(pair.link().page, Page::Pending);
+    pair.end(entry.command.clone(), dead());
+    pair.expect(ordered(Order::Discard(Box::new(entry))), Reason::Discarded, &[]);
+    assert_eq!(pair.link().page, Page::Withheld);
+    pair.expect(ack().at(7), Reason::NoIncident, &[]);
+    pair.expect(add_note("anybody?").at(8), Reason::NoIncident, &[]);
+    pair.expect(alert_event(AlertAction::Create).at(9), Reason::Duplicate, &[]);
+    assert!(!pair.link().is_open());
+}
+
+#[test]
+fn an_incident_that_shows_after_its_creation_was_discarded_is_the_links_and_is_left_alone() {
+    let mut pair = Pair::pending();
+    let create = pair.outstanding.remove(0);
+    pair.end(create.clone(), dead());
+    pair.hear(ordered(Order::Discard(Box::new(Entry::new(1, alert_id(), create, second(0))))));
+    pair.expect(incident_event(IncidentChange::Triggered).at(20), Reason::Linked, &[]);
+    assert_eq!(pair.link().incident(), Some(&incident_id("Q1")));
+}
+
+#[test]
+fn the_whole_text_of_a_note_that_was_passed_on_cut_comes_as_a_note_of_its_own() {
+    let mut pair = Pair::open();
+    pair.hear(trimmed("N1", "the beginn").at(1));
+    let entry = pair.lose("PD fetch note N1");
+    pair.settle("OG note [PagerDuty] bob: the beginn […]", NOTED);
+    // Another one is being fetched meanwhile.
+    pair.hear(trimmed("N2", "another").at(2));
+    pair.redrive(&entry);
+    let whole = Outcome::FetchedNote(Some("the beginning and the end".to_owned()));
+    let told = "OG note [PagerDuty] The whole text of a note that was cut: the beginning and the end";
+    assert_eq!(pair.end(entry.command, whole), (Reason::Fetched, vec![told.to_owned()]));
+    assert_eq!(pair.link().fetching_note.as_deref(), Some("N2"));
+}
+
+#[test]
+fn a_pause_and_its_end_are_put_down_once() {
+    let mut pair = Pair::open();
+    let pause = |reason: &str| ordered(Order::Pause { reason: reason.to_owned() });
+    pair.expect(pause("too much"), Reason::Paused, &[]);
+    pair.expect(pause("another"), Reason::InStep, &[]);
+    assert_eq!(pair.link().paused.as_ref().unwrap().reason, "too much");
+    pair.hear(add_note("held").at(1));
+    assert_eq!(pair.outstanding.len(), 1, "it is commanded all the same");
+    pair.expect(ordered(Order::Resume), Reason::Resumed, &[]);
+    pair.expect(ordered(Order::Resume), Reason::InStep, &[]);
+    assert_eq!(pair.link().paused, None);
+}
