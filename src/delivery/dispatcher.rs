@@ -12,7 +12,7 @@ use super::running::Running;
 use super::{Settings, Vendors};
 use crate::clock::now;
 use crate::engine::outbox::call::{Answer, Call};
-use crate::engine::outbox::steps::{self, Next, Settlement};
+use crate::engine::outbox::steps::{self, Made, Next, Settlement};
 use crate::engine::outbox::{DropReason, Outcome, Step};
 use crate::engine::{Action, Entry, Link, System};
 use crate::store::{Claim, Store, StoreError};
@@ -222,7 +222,7 @@ impl Dispatcher {
             entry.step = Step::Sending { sent_at: now() };
             self.store.save(entry.clone()).await?;
         }
-        let started = Instant::now();
+        let (started, began_at) = (Instant::now(), now());
         let answer = match call {
             Call::Opsgenie(call) => self.vendors.opsgenie.perform(call).await,
             Call::PagerDuty(call) => self.vendors.pagerduty.perform(call).await,
@@ -230,7 +230,8 @@ impl Dispatcher {
         let failed = matches!(answer, Answer::Failed(_));
         log_entry!(debug, entry, call = call.name(), failed, duration_ms = millis(started.elapsed()), "a vendor call");
         let fresh = self.store.link(&entry.alert).await?;
-        Ok(steps::settle(entry.clone(), fresh.as_ref().unwrap_or(link), sibling_notes, answer, now()))
+        let made = Made { began_at, answered_at: now() };
+        Ok(steps::settle(entry.clone(), fresh.as_ref().unwrap_or(link), sibling_notes, answer, made))
     }
 
     /// Waits until the gate lets calls pass; tells whether that took any time.

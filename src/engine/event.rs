@@ -419,6 +419,8 @@ pub enum IncidentChange {
     Reopened,
     /// Somebody wrote a note.
     Annotated(IncidentNote),
+    /// Nothing that was told: we read where it stands.
+    Read,
     /// Anything else; the vendor's name of it is kept.
     Other(String),
 }
@@ -434,6 +436,7 @@ impl IncidentChange {
             Self::MergedInto(_) => "merged",
             Self::Reopened => "reopened",
             Self::Annotated(_) => "annotated",
+            Self::Read => "read",
             Self::Other(name) => name,
         }
     }

@@ -101,6 +101,9 @@ pub struct Side {
     /// When what is known or commanded last changed, by our clock: what was read before tells less.
     #[serde(default)]
     pub touched_at: Timestamp,
+    /// When it was heard of last that the state is another one, by our clock.
+    #[serde(default)]
+    pub heard_at: Timestamp,
 }
 
 /// How many states that we brought about are remembered a side.
@@ -337,6 +340,17 @@ impl Link {
             }
             (_, Status::Open | Status::Acknowledged) => self.opsgenie.observe(status, at),
         }
+    }
+
+    /// Takes in a state of the incident that an event told. An answer of ours never makes a resolution too old: if we changed
+    /// the incident after that, we have revived it, and its next event will say so.
+    pub fn observe_incident(&mut self, status: Status, at: Option<Timestamp>) -> Observed {
+        if let (Status::Resolved, Some(at), Some(known)) = (status, at, &mut self.pagerduty.known)
+            && known.by_the_second
+        {
+            known.at = known.at.min(Some(at));
+        }
+        self.pagerduty.observe(status, at)
     }
 
     /// A new mark: what ties a command to the place in the link that waits for its end.

@@ -182,7 +182,7 @@ impl WireData {
             }
             (_, IncidentChange::Acknowledged) => Some(Status::Acknowledged),
             (_, IncidentChange::Resolved | IncidentChange::MergedInto(_)) => Some(Status::Resolved),
-            (_, IncidentChange::Annotated(_) | IncidentChange::Other(_)) => None,
+            (_, IncidentChange::Annotated(_) | IncidentChange::Read | IncidentChange::Other(_)) => None,
         }
     }
 

@@ -4,7 +4,7 @@ use super::super::event::{IncidentChange, IncidentEvent, IncidentId, IncidentNot
 use super::super::link::{HeardNote, Known, Observed, Page, TextHash};
 use super::super::outbox::Action;
 use super::super::policy::OnResolved;
-use super::{Decision, Draft, Guard, Reason, Unlinked, text};
+use super::{Decision, Draft, Guard, Reason, TELLING, Unlinked, text};
 
 pub(super) fn decide(mut draft: Draft<'_>, happened: &IncidentEvent) -> Decision {
     let mut completed = false;
@@ -30,12 +30,8 @@ pub(super) fn decide(mut draft: Draft<'_>, happened: &IncidentEvent) -> Decision
         (_, Some(status)) => state(draft, status, &happened.change),
         (_, None) => draft.done(Reason::Ignored),
     };
-    match decision.reason {
-        Reason::InStep | Reason::Ignored | Reason::Echo(Guard::Actor) if completed => {
-            Decision { reason: Reason::Linked, ..decision }
-        }
-        _ => decision,
-    }
+    let nothing_else = [Reason::InStep, Reason::Ignored, Reason::Echo(Guard::Actor)].contains(&decision.reason);
+    if completed && nothing_else { Decision { reason: Reason::Linked, ..decision } } else { decision }
 }
 
 fn is_over(draft: &Draft<'_>) -> bool {
@@ -48,7 +44,15 @@ fn elsewhere(draft: Draft<'_>, happened: &IncidentEvent) -> Decision {
         IncidentChange::Annotated(note) if draft.link.merged.contains(&happened.incident) => {
             annotated(draft, &happened.incident, note)
         }
-        _ => draft.done(Reason::Unlinked(Unlinked::OtherIncident)),
+        IncidentChange::Triggered
+        | IncidentChange::Acknowledged
+        | IncidentChange::Unacknowledged
+        | IncidentChange::Resolved
+        | IncidentChange::MergedInto(_)
+        | IncidentChange::Reopened
+        | IncidentChange::Annotated(_)
+        | IncidentChange::Read
+        | IncidentChange::Other(_) => draft.done(Reason::Unlinked(Unlinked::OtherIncident)),
     }
 }
 
@@ -122,7 +126,9 @@ fn merged(mut draft: Draft<'_>, into: &IncidentId) -> Decision {
 }
 
 fn state(mut draft: Draft<'_>, status: Status, change: &IncidentChange) -> Decision {
-    let ours = draft.is_our_change(System::PagerDuty, status);
+    // What we read on purpose is no echo, whoever brought it about.
+    let read = *change == IncidentChange::Read;
+    let ours = !read && draft.is_our_change(System::PagerDuty, status);
     let echo = draft.echo(System::PagerDuty);
     if draft.is_ours(System::PagerDuty) && *change == IncidentChange::Reopened {
         return revived(draft, status);
@@ -130,9 +136,18 @@ fn state(mut draft: Draft<'_>, status: Status, change: &IncidentChange) -> Decis
     if ours && draft.is_late_echo(System::PagerDuty, status) {
         return draft.done(echo);
     }
+    if !ours && is_ambiguous(&draft, status, change) {
+        draft.push(System::PagerDuty, Action::FetchIncident);
+        return draft.done(Reason::Unclear);
+    }
     let on_its_way = draft.link.pagerduty.commanded.map(|c| c.status);
-    let observed = draft.link.pagerduty.observe(status, draft.event.occurred_at);
+    let observed = draft.link.observe_incident(status, draft.event.occurred_at);
     draft.link.pagerduty.arrived(status, observed);
+    if let (true, Observed::Same | Observed::Changed { .. }, Some(known)) =
+        (read, observed, &mut draft.link.pagerduty.known)
+    {
+        known.by_the_second = true;
+    }
     if status != Status::Resolved && matches!(observed, Observed::Changed { .. }) {
         draft.link.told_superseded = false;
     }
@@ -159,11 +174,23 @@ fn state(mut draft: Draft<'_>, status: Status, change: &IncidentChange) -> Decis
     }
 }
 
+/// Whether an event about something else mentions another state than the one that an answer of ours told, in the same second.
+/// The answer tells no more than the second, so either may be the newer one. What we read ourselves is never ambiguous.
+fn is_ambiguous(draft: &Draft<'_>, status: Status, change: &IncidentChange) -> bool {
+    let told = draft.link.pagerduty.known.filter(|known| known.by_the_second && known.status != status);
+    let (Some(at), Some(known_at)) = (draft.event.occurred_at, told.and_then(|known| known.at)) else { return false };
+    matches!(change, IncidentChange::Other(_)) && at >= known_at && at < known_at.plus(TELLING)
+}
+
 fn changed(mut draft: Draft<'_>, from: Option<Status>, status: Status, change: &IncidentChange) -> Decision {
     let alert = draft.target(System::Opsgenie);
     let who = person(&draft);
     let sentence = match status {
-        _ if alert == Some(Status::Resolved) && status == Status::Resolved => return draft.done(Reason::InStep),
+        _ if alert == Some(Status::Resolved) && status == Status::Resolved => {
+            // What we were still to do to it would revive it.
+            draft.link.pagerduty.commanded = None;
+            return draft.done(Reason::InStep);
+        }
         _ if alert == Some(Status::Resolved) => return draft.done(Reason::AlertClosed),
         Status::Acknowledged if alert == Some(Status::Acknowledged) => return draft.done(Reason::InStep),
         Status::Acknowledged => {
@@ -214,6 +241,11 @@ fn revived(mut draft: Draft<'_>, status: Status) -> Decision {
     }
     draft.command_status(System::PagerDuty, Status::Resolved);
     if !draft.link.alert_deleted {
+        // The webhook of the resolution may have looked older than our late change, and then it closed nothing.
+        let closes = draft.policy.on_pagerduty_resolved == OnResolved::Close;
+        if closes && draft.target(System::Opsgenie) != Some(Status::Resolved) {
+            draft.command_status(System::Opsgenie, Status::Resolved);
+        }
         let sentence =
             "A late change of crosspage reopened the incident that had just been resolved; it is resolved again";
         draft.write_note(System::Opsgenie, text::about(System::PagerDuty, sentence));

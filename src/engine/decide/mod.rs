@@ -50,6 +50,8 @@ pub enum Reason {
     Echo(Guard),
     /// The other side is there already, or on its way there.
     InStep,
+    /// It cannot be told whether it is older or newer than a change of ours: the incident is read.
+    Unclear,
     /// A newer state of the same side is known.
     Stale,
     /// A further creation of an alert that is linked, or a note that was heard before.
@@ -158,6 +160,7 @@ impl fmt::Display for Reason {
             Self::Echo(Guard::Commanded) => f.write_str("echo (commanded)"),
             Self::Echo(Guard::Prefix) => f.write_str("echo (prefix)"),
             Self::InStep => f.write_str("in step"),
+            Self::Unclear => f.write_str("unclear"),
             Self::Stale => f.write_str("stale"),
             Self::Duplicate => f.write_str("duplicate"),
             Self::Ignored => f.write_str("ignored"),
@@ -209,6 +212,10 @@ fn touch(before: Option<&Link>, decision: &mut Decision, event: &Event) {
         let settled = matches!(&event.body, EventBody::Settled(settled) if settled.entry.command.to == system);
         if settled || before.is_none_or(|before| before.side(system) != after.side(system)) {
             after.side_mut(system).touched_at = event.received_at;
+        }
+        let status = |link: &Link| link.side(system).known.map(|known| known.status);
+        if before.is_none_or(|before| status(before) != status(after)) {
+            after.side_mut(system).heard_at = event.received_at;
         }
     }
 }

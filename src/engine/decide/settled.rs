@@ -6,7 +6,7 @@ use super::super::event::{
 };
 use super::super::link::{Known, Link, Observed, Page};
 use super::super::outbox::call::IncidentState;
-use super::super::outbox::{Action, DropReason, FetchedAlert, Outcome};
+use super::super::outbox::{Action, DropReason, Entry, FetchedAlert, Outcome, Step};
 use super::{Decision, Draft, Reason, Unlinked, alert, page, text, too_old, unlinked};
 
 pub(super) fn decide(mut draft: Draft<'_>, settled: &Settled) -> Decision {
@@ -45,6 +45,10 @@ pub(super) fn decide(mut draft: Draft<'_>, settled: &Settled) -> Decision {
         }
         Outcome::InState { status, at } => {
             draft.link.side_mut(to).carry(*status, *at);
+            if has_revived(&draft, &settled.entry, *status) {
+                // Its webhook will tell, and then it is resolved again.
+                return draft.done(Reason::Carried);
+            }
             in_state(&mut draft.link, to, *status, *at);
             if wanted { draft.done(Reason::Carried) } else { put_right(draft, to, Reason::Carried) }
         }
@@ -64,7 +68,13 @@ pub(super) fn decide(mut draft: Draft<'_>, settled: &Settled) -> Decision {
             Action::FetchNote { id, .. } if draft.link.fetching_note.as_ref() != Some(id) => {
                 fetched_late(draft, text.as_deref())
             }
-            _ => fetched_note(draft, text.as_deref(), Reason::Fetched),
+            Action::FetchNote { .. }
+            | Action::Create(_)
+            | Action::SetStatus { .. }
+            | Action::Note { .. }
+            | Action::UpdatePriority { .. }
+            | Action::FetchAlert
+            | Action::FetchIncident => fetched_note(draft, text.as_deref(), Reason::Fetched),
         },
         Outcome::Dropped(DropReason::ClosedBeforeDelivery) => {
             draft.link.page = Page::Withheld;
@@ -113,6 +123,16 @@ fn take_over_held(link: &mut Link) {
     }
 }
 
+/// Whether a change of ours went to an incident that somebody resolved meanwhile: that was heard about when it was sent, which
+/// is as long before as the reading ahead of it may have lagged, or later.
+fn has_revived(draft: &Draft<'_>, entry: &Entry, status: Status) -> bool {
+    let side = &draft.link.pagerduty;
+    let resolved = side.known.is_some_and(|known| known.status == Status::Resolved);
+    let Step::Sending { sent_at } = entry.step else { return false };
+    let meanwhile = side.heard_at >= sent_at.minus(draft.policy.read_lag.pagerduty);
+    entry.command.to == System::PagerDuty && resolved && status != Status::Resolved && meanwhile
+}
+
 /// The side is where we wanted it. A webhook may have told a later state meanwhile, which then stands.
 fn in_state(link: &mut Link, system: System, status: Status, at: Option<Timestamp>) {
     match system {
@@ -152,10 +172,8 @@ fn superseded(mut draft: Draft<'_>, to: System, action: &Action) -> Decision {
     let tell = to == System::PagerDuty && !draft.link.told_superseded && !draft.link.alert_deleted;
     if tell {
         draft.link.told_superseded = true;
-        let what = match action {
-            Action::SetStatus { status: Status::Acknowledged, .. } => "the acknowledgement",
-            _ => "the un-acknowledgement",
-        };
+        let acknowledges = matches!(action, Action::SetStatus { status: Status::Acknowledged, .. });
+        let what = if acknowledges { "the acknowledgement" } else { "the un-acknowledgement" };
         let sentence = format!("The incident is resolved already, so {what} was not passed on");
         draft.write_note(System::Opsgenie, text::about(System::PagerDuty, &sentence));
     }
@@ -198,7 +216,7 @@ fn fetched_incident(mut draft: Draft<'_>, incident: &IncidentState) -> Decision 
         incident_key: None,
         service: None,
         status: Some(incident.status),
-        change: IncidentChange::Other("read".to_owned()),
+        change: IncidentChange::Read,
     };
     let now = draft.event.received_at;
     draft.released.push(read_event(EventBody::Incident(happened), incident.at, now));

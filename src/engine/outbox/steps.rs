@@ -5,12 +5,15 @@
 //! system. So a write that may have been sent is looked for before it is sent again, and that it is absent is believed only
 //! of a read that began when the vendor must be able to show it ([`read_lag`]).
 
+mod trouble;
+
 use std::time::Duration;
 
 use super::super::event::{Status, System, Timestamp};
 use super::super::link::{Link, Page, TextHash};
-use super::call::{Answer, Call, Failure, IncidentState, OpsgenieCall, PagerDutyCall, Refusal, RequestState, SeenNote};
-use super::{Action, DropReason, Entry, GIVE_UP_AFTER, Outcome, Step, Urgency, back_off};
+use super::call::{Answer, Call, IncidentState, OpsgenieCall, PagerDutyCall, RequestState, SeenNote};
+use super::{Action, DropReason, Entry, Outcome, Step, Urgency};
+use trouble::{absent, failed, look_again, refused};
 
 /// How long after a write a read may still not show it. Nobody could verify figures: these are on the safe side of what
 /// clients of the two APIs report.
@@ -40,6 +43,15 @@ pub enum Next {
     Wait(Timestamp),
     /// Nothing any more.
     Done(Outcome),
+}
+
+/// When a call was made, by our clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// When it began. What it does not show, it says nothing about that was done within the read lag before.
+    pub began_at: Timestamp,
+    /// When it was answered.
+    pub answered_at: Timestamp,
 }
 
 /// What an answer means.
@@ -75,6 +87,13 @@ pub fn next(entry: &Entry, link: &Link, now: Timestamp) -> Next {
         let conclusive = since.plus(lag);
         // A clock that was set back further than that must not make us wait for the difference.
         if since.minus(lag) <= now && now < conclusive {
+            return Next::Wait(conclusive);
+        }
+    }
+    if entry.command.action == Action::FetchIncident {
+        // What is to be told by the reading may have happened just now.
+        let conclusive = entry.queued_at.plus(read_lag(entry.command.to));
+        if entry.queued_at <= now && now < conclusive {
             return Next::Wait(conclusive);
         }
     }
@@ -157,8 +176,9 @@ fn next_in_pagerduty(entry: &Entry, link: &Link) -> Next {
     let call = match (&entry.step, &entry.command.action) {
         (Step::Looked(_), Action::SetStatus { status, .. }) => PagerDutyCall::SetStatus(incident, *status),
         (Step::Looked(state), Action::UpdatePriority { priority, .. }) => {
-            // Raising the urgency of an acknowledged incident un-acknowledges it.
-            let urgency = (state.status == Status::Open).then(|| Urgency::from(*priority));
+            // Raising the urgency of an acknowledged incident un-acknowledges it, and the reading may lag behind.
+            let open = state.status == Status::Open && !may_lag(state, link);
+            let urgency = open.then(|| Urgency::from(*priority));
             PagerDutyCall::SetPriority(incident, *priority, urgency)
         }
         (Step::Ready | Step::Looked(_), Action::Note { text, .. }) => PagerDutyCall::AddNote(incident, text.clone()),
@@ -175,11 +195,12 @@ fn not_for(entry: &Entry) -> Outcome {
     Outcome::Dead { reason: format!("{} is not done in {}", entry.command.action.name(), entry.command.to) }
 }
 
-/// What `answer`, which came at `now` to the call that [`next`] named, means for `entry`. `others` are ids of equal notes
+/// What `answer`, which came to the call that [`next`] named, means for `entry`. `others` are ids of equal notes
 /// that other links wrote to the same incident.
-pub fn settle(entry: Entry, link: &Link, others: &[String], answer: Answer, now: Timestamp) -> Settlement {
+pub fn settle(entry: Entry, link: &Link, others: &[String], answer: Answer, call: Made) -> Settlement {
+    let now = call.answered_at;
     match answer {
-        Answer::Failed(failure) => failed(entry, failure, now),
+        Answer::Failed(failure) => failed(entry, link, failure, call),
         Answer::Incident(state) => on_incident(entry, link, state, now),
         Answer::Found(Some(state)) => Settlement::Done(created(state, None)),
         Answer::Found(None) => resend(entry),
@@ -193,7 +214,7 @@ pub fn settle(entry: Entry, link: &Link, others: &[String], answer: Answer, now:
             | Action::FetchNote { .. } => compare(entry, alert.status, alert.at, now),
         },
         Answer::Note { id, author } => Settlement::Done(Outcome::Noted { id, author }),
-        Answer::Notes(notes) => on_notes(entry, link, others, &notes, now),
+        Answer::Notes(notes) => on_notes(entry, link, others, &notes, call),
         Answer::Accepted { request_id } => {
             let step = Step::Accepted { request_id, since: now };
             Settlement::Later { entry: Entry { step, due_at: now.plus(FIRST_ASK), ..entry }, hold: None }
@@ -222,11 +243,11 @@ fn on_incident(entry: Entry, link: &Link, state: IncidentState, now: Timestamp) 
         Action::UpdatePriority { .. } if wrote => Settlement::Done(Outcome::Prioritised),
         Action::UpdatePriority { .. } if state.status == Status::Resolved => Settlement::Done(Outcome::NotApplicable),
         Action::UpdatePriority { .. } => Settlement::Again(Entry { step: Step::Looked(state), ..entry }),
-        // The reading may be older than what is known.
+        // It would end what is to be done, and may be older than what is known.
         Action::SetStatus { status, .. }
-            if state.status == *status
+            if [*status, Status::Resolved].contains(&state.status)
                 && entry.step == Step::Ready
-                && link.pagerduty.known.is_some_and(|known| known.status != *status) =>
+                && may_lag(&state, link) =>
         {
             look_again(entry, now)
         }
@@ -263,11 +284,12 @@ fn compare(entry: Entry, status: Status, at: Option<Timestamp>, now: Timestamp) 
     }
 }
 
-fn on_notes(entry: Entry, link: &Link, others: &[String], notes: &[SeenNote], now: Timestamp) -> Settlement {
+fn on_notes(entry: Entry, link: &Link, others: &[String], notes: &[SeenNote], call: Made) -> Settlement {
+    let now = call.answered_at;
     match &entry.command.action {
         Action::FetchNote { id, .. } => match notes.iter().find(|n| n.id.as_ref() == Some(id)) {
             Some(note) => Settlement::Done(Outcome::FetchedNote(Some(note.text.clone()))),
-            None => absent(entry, Outcome::FetchedNote(None), now),
+            None => absent(entry, Outcome::FetchedNote(None), call),
         },
         Action::Note { text, mark } => {
             let hash = TextHash::of(&[text]);
@@ -332,117 +354,12 @@ fn on_request(entry: Entry, state: RequestState, now: Timestamp) -> Settlement {
     }
 }
 
-/// Something to be read is not there: believed once the vendor must be able to show it.
-fn absent(entry: Entry, outcome: Outcome, now: Timestamp) -> Settlement {
-    // A clock that was set back must not make us wait for the difference.
-    let queued_at = entry.queued_at.min(now);
-    let conclusive = queued_at.plus(read_lag(entry.command.to));
-    if now >= conclusive {
-        return Settlement::Done(outcome);
-    }
-    Settlement::Later { entry: Entry { queued_at, due_at: conclusive, ..entry }, hold: None }
-}
-
-/// A first reading says what cannot be, going by what is known. Perhaps it only lags behind: the next one is believed.
-fn look_again(entry: Entry, now: Timestamp) -> Settlement {
-    let due_at = now.plus(read_lag(entry.command.to));
-    Settlement::Later { entry: Entry { step: Step::Unsure { since: now }, due_at, ..entry }, hold: None }
-}
-
-/// The vendor took the write, and it had no effect.
-fn refused(entry: Entry, reason: &str, now: Timestamp) -> Settlement {
-    let refusals = entry.refusals + 1;
-    if refusals >= MAX_REFUSALS {
-        let reason = format!("{} took it {refusals} times without effect: {reason}", entry.command.to);
-        return Settlement::Done(Outcome::Dead { reason });
-    }
-    // An answer that shows the old state may merely lag behind the write.
-    let step = if matches!(entry.step, Step::Sending { .. }) { Step::Unsure { since: now } } else { Step::Ready };
-    later(Entry { refusals, step, ..entry }, reason.to_owned(), None, now)
-}
-
-fn failed(entry: Entry, failure: Failure, now: Timestamp) -> Settlement {
-    let wrote = matches!(entry.step, Step::Sending { .. });
-    // A read that fails changes nothing about what is known of the write before it.
-    let untouched = if wrote || matches!(entry.step, Step::Looked(_)) { Step::Ready } else { entry.step.clone() };
-    match failure {
-        Failure::TryAgain { reason, hold } => later(Entry { step: untouched, ..entry }, reason, hold, now),
-        Failure::Unclear { reason, hold } => {
-            let step = if wrote { Step::Unsure { since: now } } else { untouched };
-            later(Entry { step, ..entry }, reason, hold, now)
-        }
-        // A key may lack the right to read what it may write, so what a look-up is told says nothing about commands.
-        Failure::Unauthorized(reason) if entry.command.action.is_look_up() => {
-            later(Entry { step: untouched, ..entry }, reason, None, now)
-        }
-        Failure::Unauthorized(reason) => {
-            let trouble = Some(reason.clone());
-            Settlement::Pause { entry: Entry { step: untouched, due_at: now, trouble, ..entry }, reason }
-        }
-        Failure::Refused { meaning, reason } => {
-            refusal(Entry { step: untouched, ..entry }, meaning, reason, wrote, now)
-        }
-    }
-}
-
-fn refusal(entry: Entry, meaning: Refusal, reason: String, wrote: bool, now: Timestamp) -> Settlement {
-    let dead = |reason: String| Settlement::Done(Outcome::Dead { reason });
-    match (&entry.command.action, meaning) {
-        (Action::Create(_), Refusal::DuplicateKey) => {
-            later(Entry { step: Step::Unsure { since: now }, ..entry }, reason, None, now)
-        }
-        (Action::Create(new), Refusal::Invalid) if wrote && !new.bare => {
-            let bare = super::NewIncident { bare: true, ..new.clone() };
-            let command = super::Command { action: Action::Create(bare), ..entry.command.clone() };
-            Settlement::Again(Entry { command, trouble: Some(reason), ..entry })
-        }
-        (Action::SetStatus { status, .. }, Refusal::AlreadyResolved) => Settlement::Done(match status {
-            Status::Resolved => Outcome::InState { status: *status, at: None },
-            Status::Open | Status::Acknowledged => Outcome::Superseded { at: None },
-        }),
-        (Action::SetStatus { status: Status::Acknowledged, .. }, Refusal::AlreadyAcknowledged) => {
-            Settlement::Done(Outcome::InState { status: Status::Acknowledged, at: None })
-        }
-        (Action::SetStatus { .. }, Refusal::AlreadyAcknowledged) => refused(entry, &reason, now),
-        (Action::FetchAlert, Refusal::NotFound) => absent(entry, Outcome::FetchedAlert(None), now),
-        (Action::FetchIncident, Refusal::NotFound) => absent(entry, Outcome::FetchedIncident(None), now),
-        (Action::FetchNote { .. }, Refusal::NotFound) => absent(entry, Outcome::FetchedNote(None), now),
-        // What is to be changed may have been created just now.
-        (Action::SetStatus { .. } | Action::UpdatePriority { .. }, Refusal::NotFound)
-            if !wrote && entry.step == Step::Ready =>
-        {
-            look_again(entry, now)
-        }
-        (
-            Action::Create(_)
-            | Action::SetStatus { .. }
-            | Action::Note { .. }
-            | Action::UpdatePriority { .. }
-            | Action::FetchAlert
-            | Action::FetchIncident
-            | Action::FetchNote { .. },
-            Refusal::AlreadyAcknowledged
-            | Refusal::AlreadyResolved
-            | Refusal::DuplicateKey
-            | Refusal::Invalid
-            | Refusal::NotFound
-            | Refusal::Other,
-        ) => dead(reason),
-    }
-}
-
-/// Puts the entry off, or gives it up if it was put off for too long.
-fn later(entry: Entry, reason: String, hold: Option<Duration>, now: Timestamp) -> Settlement {
-    let attempt = entry.attempt + 1;
-    let own = back_off(entry.id, attempt);
-    // What the vendor asks of everybody is a pause, and does not count.
-    let wait = own.max(hold.unwrap_or_default());
-    let waited_ms = entry.waited_ms.saturating_add(u64::try_from(own.as_millis()).unwrap_or(u64::MAX));
-    if Duration::from_millis(waited_ms) >= GIVE_UP_AFTER {
-        return Settlement::Done(Outcome::Dead { reason: format!("given up after 72 h: {reason}") });
-    }
-    let due_at = now.plus(wait);
-    Settlement::Later { entry: Entry { attempt, waited_ms, due_at, trouble: Some(reason), ..entry }, hold }
+/// Whether a reading contradicts something known that is as new. PagerDuty's readings tell the second only.
+fn may_lag(state: &IncidentState, link: &Link) -> bool {
+    link.pagerduty.known.is_some_and(|known| {
+        let newer = matches!((state.at, known.at), (Some(at), Some(known_at)) if at > known_at);
+        known.status != state.status && !newer
+    })
 }
 
 #[cfg(test)]

@@ -66,6 +66,7 @@ fn links() -> Vec<Link> {
         known: Some(Known { status: Status::Acknowledged, at: Some(NOW), by_the_second: true }),
         commanded: Some(Commanded { status: Status::Resolved, mark: 7 }),
         touched_at: NOW,
+        heard_at: Timestamp::default(),
         carried: vec![Known { status: Status::Open, at: Some(NOW), by_the_second: false }],
     };
     full.held = vec![noted("A", "held")];

@@ -324,3 +324,110 @@ fn an_incident_of_another_service_is_not_ours_whatever_its_key() {
     pair.expect(triggered, Reason::Unlinked(Unlinked::OtherService), &[]);
     assert_eq!(pair.link().page, Page::Pending);
 }
+
+/// Jane acknowledged the alert, or let go of it, and bob resolved the incident between our reading of it and our write.
+fn crossed_by_a_resolution(to: Status) -> Pair {
+    let mut pair = if to == Status::Open { Pair::acknowledged() } else { Pair::open() };
+    pair = pair.with_policy(|policy| policy.on_pagerduty_resolved = OnResolved::Close);
+    pair.hear(if to == Status::Open { unack() } else { ack() }.at(10));
+    pair
+}
+
+/// Ends our change of the incident, which was sent at `sent` and took effect within the second `at`.
+fn our_change_ends(pair: &mut Pair, status: Status, sent: i64, at: i64) -> Reason {
+    let found = pair.outstanding.iter().position(|c| line(c) == format!("PD {status}")).unwrap();
+    let command = pair.outstanding.remove(found);
+    pair.end_at(command, Step::Sending { sent_at: second(sent) }, in_state(status, at), second(at + 1)).0
+}
+
+#[test]
+fn what_we_revive_is_resolved_again_and_the_resolution_counts_whichever_is_heard_first() {
+    for status in [Status::Open, Status::Acknowledged] {
+        let resolved = || incident_event(IncidentChange::Resolved).at_ms(11_800);
+        // By whatever event PagerDuty tells that it is not resolved any more.
+        let echo = || {
+            incident_event(IncidentChange::Other("incident.escalated".into())).standing(status).by("us").at_ms(12_300)
+        };
+        let closed = ["OG resolved", "OG note [PagerDuty] bob resolved the incident"];
+
+        let mut pair = crossed_by_a_resolution(status);
+        our_change_ends(&mut pair, status, 11, 12);
+        pair.expect(resolved(), Reason::Mirrored, &closed);
+        let (reason, commands) = pair.hear(echo());
+        assert_eq!((reason, commands[0].as_str()), (Reason::Revived, "PD resolved"), "answered first");
+
+        let mut pair = crossed_by_a_resolution(status);
+        let cancelled = pair.outstanding.clone();
+        pair.expect(resolved(), Reason::Mirrored, &closed);
+        pair.outstanding = cancelled;
+        assert_eq!(our_change_ends(&mut pair, status, 11, 12), Reason::Carried);
+        assert_eq!(pair.known().1, Some(Status::Resolved), "until its own event tells");
+        let (reason, commands) = pair.hear(echo());
+        assert_eq!((reason, commands[0].as_str()), (Reason::Revived, "PD resolved"), "heard first");
+    }
+}
+
+#[test]
+fn what_a_person_reopened_before_our_change_is_not_resolved_again() {
+    let mut pair = Pair::resolved();
+    // Nobody told that it was reopened, but we read it, and our change went through.
+    pair.hear(ack().at(10));
+    our_change_ends(&mut pair, Status::Acknowledged, 11, 12);
+    let echo = incident_event(IncidentChange::Acknowledged).by("us").at_ms(12_300);
+    pair.expect(echo, Reason::Echo(Guard::Actor), &[]);
+    assert_eq!(pair.known().1, Some(Status::Acknowledged));
+}
+
+#[test]
+fn what_we_reopened_is_resolved_again_and_its_alert_is_closed_by_the_switch() {
+    for (switch, closes) in [(OnResolved::Note, false), (OnResolved::Close, true)] {
+        let mut pair = Pair::open().with_policy(|policy| policy.on_pagerduty_resolved = switch);
+        pair.hear(ack().at(10));
+        our_change_ends(&mut pair, Status::Acknowledged, 11, 12);
+        // The resolution itself was never heard of.
+        let (reason, commands) = pair.hear(incident_event(IncidentChange::Reopened).by("us").at_ms(12_300));
+        assert_eq!((reason, commands[0].as_str()), (Reason::Revived, "PD resolved"));
+        assert_eq!(commands.contains(&"OG resolved".to_owned()), closes, "{commands:?}");
+    }
+}
+
+#[test]
+fn after_a_resolution_of_what_is_closed_nothing_of_ours_goes_there_any_more() {
+    let mut pair = Pair::open().with_policy(|policy| policy.on_pagerduty_resolved = OnResolved::Close);
+    pair.hear(incident_event(IncidentChange::Resolved).at(1));
+    pair.settle("OG resolved", in_state(Status::Resolved, 2));
+    pair.hear(incident_event(IncidentChange::Reopened).at(3));
+    pair.link.as_mut().unwrap().pagerduty.commanded = Some(Commanded { status: Status::Open, mark: 99 });
+    pair.expect(incident_event(IncidentChange::Resolved).at(4), Reason::InStep, &[]);
+    assert_eq!(pair.link().pagerduty.commanded, None);
+}
+
+/// An event about something else, which mentions the state.
+fn mention(status: Status) -> Event {
+    incident_event(IncidentChange::Other("incident.priority_updated".into())).standing(status)
+}
+
+#[test]
+fn a_state_mentioned_in_the_second_of_our_own_change_is_read_instead() {
+    let read = |status, at| {
+        let (id, at) = (incident_id("Q1"), Some(second(at)));
+        Outcome::FetchedIncident(Some(IncidentState { id, status, at, changed_by: None }))
+    };
+    for (stands, follows) in [(Status::Acknowledged, None), (Status::Open, Some("OG open"))] {
+        let mut pair = Pair::open();
+        pair.hear(ack().at(1));
+        pair.settle("PD acknowledged", in_state(Status::Acknowledged, 2));
+        pair.expect(mention(Status::Open).at_ms(1_999), Reason::Stale, &[]);
+        pair.settle("PD note [Opsgenie] jane acknowledged the alert", NOTED);
+        pair.expect(mention(Status::Open).at_ms(2_600), Reason::Unclear, &["PD fetch incident"]);
+        assert_eq!(pair.known().1, Some(Status::Acknowledged));
+        let (reason, commands) = pair.settle("PD fetch incident", read(stands, 2));
+        // What was read is believed, and never makes for another reading.
+        assert_eq!((reason, commands.first().map(String::as_str)), (Reason::Fetched, follows));
+        // The next mention in that second is no clearer than the first.
+        if stands == Status::Acknowledged {
+            assert_eq!(pair.hear(mention(Status::Open).at_ms(2_700)).0, Reason::Unclear);
+        }
+        assert_ne!(pair.hear(mention(Status::Open).at_ms(3_000)).0, Reason::Unclear);
+    }
+}

@@ -15,9 +15,9 @@ use super::super::event::{
     Actor, AlertAction, AlertEvent, AlertFacts, AlertId, Event, EventBody, IncidentChange, IncidentEvent, IncidentId,
     IncidentNote, Priority, Settled, Status, System, Timestamp,
 };
-use super::super::link::{Link, Page};
+use super::super::link::{Commanded, Link, Page};
 use super::super::outbox::call::IncidentState;
-use super::super::outbox::{Action, Command, DropReason, Entry, FetchedAlert, Outcome};
+use super::super::outbox::{Action, Command, DropReason, Entry, FetchedAlert, Outcome, Step};
 use super::super::policy::{Identity, OnResolved, Policy, ReadLag};
 use super::{Guard, Reason, Unlinked, decide};
 
@@ -68,7 +68,7 @@ fn incident_event(change: IncidentChange) -> Event {
         IncidentChange::Triggered | IncidentChange::Unacknowledged | IncidentChange::Reopened => Some(Status::Open),
         IncidentChange::Acknowledged => Some(Status::Acknowledged),
         IncidentChange::Resolved | IncidentChange::MergedInto(_) => Some(Status::Resolved),
-        IncidentChange::Annotated(_) | IncidentChange::Other(_) => None,
+        IncidentChange::Annotated(_) | IncidentChange::Read | IncidentChange::Other(_) => None,
     };
     let happened = IncidentEvent { incident: incident_id("Q1"), incident_key: None, service: None, status, change };
     event(EventBody::Incident(happened), Actor::nobody()).by("bob")
@@ -281,8 +281,14 @@ impl Pair {
     }
 
     fn end(&mut self, command: Command, outcome: Outcome) -> (Reason, Vec<String>) {
-        let entry = Entry::new(1, alert_id(), command, second(0));
-        self.hear(event(EventBody::Settled(Box::new(Settled { entry, outcome })), Actor::nobody()))
+        self.end_at(command, Step::Ready, outcome, second(0))
+    }
+
+    /// Ends a command in that step at that time, by our clock.
+    fn end_at(&mut self, command: Command, step: Step, outcome: Outcome, now: Timestamp) -> (Reason, Vec<String>) {
+        let entry = Entry { step, ..Entry::new(1, alert_id(), command, second(0)) };
+        let body = EventBody::Settled(Box::new(Settled { entry, outcome }));
+        self.hear(Event { received_at: now, ..event(body, Actor::nobody()) })
     }
 
     /// Ends the command that reads `command`, and compares what comes of it.

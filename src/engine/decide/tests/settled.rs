@@ -180,6 +180,7 @@ fn every_reason_reads_as_words() {
         (Reason::Linked, "linked"),
         (Reason::Echo(Guard::WrittenNote), "echo (written note)"),
         (Reason::InStep, "in step"),
+        (Reason::Unclear, "unclear"),
         (Reason::Stale, "stale"),
         (Reason::Duplicate, "duplicate"),
         (Reason::Ignored, "ignored"),

@@ -22,10 +22,13 @@ impl Draw {
 /// One of the two vendors: where its side stands, what it has yet to tell us, and our commands to it.
 struct Vendor {
     status: Status,
+    changed_at: i64,
     webhooks: VecDeque<Event>,
     lane: VecDeque<Command>,
-    /// How the first command of the lane ended, once it was sent.
-    answer: Option<Outcome>,
+    /// Whether the state was read for the first command of the lane, so that the write follows, whatever happens meanwhile.
+    looked: bool,
+    /// How the first command of the lane ended, once it was sent, and when that was.
+    answer: Option<(Outcome, Timestamp)>,
 }
 
 struct World {
@@ -33,6 +36,8 @@ struct World {
     draw: Draw,
     now: i64,
     vendors: [Vendor; 2],
+    /// Whether the last that jane did to the incident's state was to resolve it.
+    resolved_by_jane: bool,
     notes: u32,
     log: Vec<String>,
 }
@@ -52,9 +57,37 @@ const SYSTEMS: [System; 2] = [System::Opsgenie, System::PagerDuty];
 
 impl World {
     fn new(seed: u64, change: impl FnOnce(&mut Policy)) -> Self {
-        let vendor = || Vendor { status: Status::Open, webhooks: VecDeque::new(), lane: VecDeque::new(), answer: None };
+        let vendor = || Vendor {
+            status: Status::Open,
+            changed_at: 0,
+            webhooks: VecDeque::new(),
+            lane: VecDeque::new(),
+            looked: false,
+            answer: None,
+        };
         let pair = Pair::open().with_policy(change);
-        Self { pair, draw: Draw(seed), now: 10_000, vendors: [vendor(), vendor()], notes: 0, log: Vec::new() }
+        let vendors = [vendor(), vendor()];
+        Self { pair, draw: Draw(seed), now: 10_000, vendors, resolved_by_jane: false, notes: 0, log: Vec::new() }
+    }
+
+    /// Whether somebody resolves the incident between our reading of it and our write.
+    fn interrupts(&mut self) -> bool {
+        let between = self.vendors[1].looked && self.vendors[1].status != Status::Resolved;
+        between && self.draw.below(3) == 0
+    }
+
+    fn our_clock(&self) -> Timestamp {
+        Timestamp::from_millis(second(0).as_millis() + self.now)
+    }
+
+    /// A person changes a state.
+    fn person_sets(&mut self, system: System, to: Status) {
+        let from = self.at(system).status;
+        self.log.push(format!("{} jane {system} {from} -> {to}", self.now));
+        if system == System::PagerDuty {
+            self.resolved_by_jane = to == Status::Resolved;
+        }
+        self.changed(system, from, to, "jane");
     }
 
     fn at(&mut self, system: System) -> &mut Vendor {
@@ -72,9 +105,9 @@ impl World {
             (System::PagerDuty, Status::Acknowledged) => incident_event(IncidentChange::Acknowledged),
             (System::PagerDuty, Status::Resolved) => incident_event(IncidentChange::Resolved),
         };
-        let event = event.by(who).at_ms(self.now);
+        let (event, now) = (event.by(who).at_ms(self.now), self.now);
         let vendor = self.at(system);
-        vendor.status = to;
+        (vendor.status, vendor.changed_at) = (to, now);
         vendor.webhooks.push_back(event);
     }
 
@@ -107,8 +140,7 @@ impl World {
             (_, Status::Acknowledged) => Status::Open,
             (_, Status::Resolved) => return false,
         };
-        self.log.push(format!("{} jane {system} {status} -> {to}", self.now));
-        self.changed(system, status, to, "jane");
+        self.person_sets(system, to);
         true
     }
 
@@ -119,15 +151,33 @@ impl World {
         let status = vendor.status;
         let entry = Entry::new(1, self.pair.link().alert.clone(), command.clone(), Timestamp::from_millis(0));
         if let Next::Done(outcome) = steps::next(&entry, self.pair.link(), Timestamp::from_millis(0)) {
-            self.at(system).answer = Some(outcome);
+            self.at(system).answer = Some((outcome, Timestamp::from_millis(i64::MAX)));
             return;
         }
+        if let Action::SetStatus { status: wanted, .. } = command.action
+            && system == System::PagerDuty
+            && ![wanted, Status::Resolved].contains(&status)
+            && !std::mem::replace(&mut self.at(system).looked, true)
+        {
+            return;
+        }
+        let looked = std::mem::take(&mut self.at(system).looked);
         self.log.push(format!("{} sent {}", self.now, line(&command)));
-        let answer = match command.action {
+        let answer = match command.action.clone() {
             Action::SetStatus { status: wanted, .. } if status == Status::Resolved && wanted != Status::Resolved => {
                 match system {
                     // Taken, and without effect.
                     System::Opsgenie => self.in_state(system, wanted),
+                    // It was resolved after it was read: PagerDuty reopens it. Nobody could verify which events tell of it.
+                    System::PagerDuty if looked && self.draw.below(3) > 0 => {
+                        if self.draw.below(2) == 0 {
+                            self.changed(system, status, Status::Open, "us");
+                        }
+                        if wanted == Status::Acknowledged || self.at(system).status == Status::Resolved {
+                            self.changed(system, Status::Acknowledged, wanted, "us");
+                        }
+                        self.in_state(system, wanted)
+                    }
                     System::PagerDuty => Outcome::Superseded { at: None },
                 }
             }
@@ -141,9 +191,17 @@ impl World {
                 let id = self.noted(system, &text, "us");
                 Outcome::Noted { id, author: None }
             }
-            other => panic!("{other:?}"),
+            Action::FetchIncident => {
+                let at = Timestamp::from_millis(second(0).as_millis() + self.vendors[1].changed_at / 1000 * 1000);
+                let id = incident_id("Q1");
+                Outcome::FetchedIncident(Some(IncidentState { id, status, at: Some(at), changed_by: None }))
+            }
+            Action::Create(_) | Action::UpdatePriority { .. } | Action::FetchAlert | Action::FetchNote { .. } => {
+                panic!("{}", line(&command))
+            }
         };
-        self.at(system).answer = Some(answer);
+        let sent_at = self.our_clock();
+        self.at(system).answer = Some((answer, sent_at));
     }
 
     /// Opsgenie tells the time of processing, and PagerDuty the second of the last change.
@@ -156,14 +214,15 @@ impl World {
     }
 
     fn answer(&mut self, system: System) {
-        let Some(outcome) = self.at(system).answer.take() else { return };
+        let Some((outcome, sent_at)) = self.at(system).answer.take() else { return };
         let command = self.at(system).lane.pop_front().unwrap();
-        let seen = self.pair.end(command, outcome);
+        let seen = self.pair.end_at(command, Step::Sending { sent_at }, outcome, self.our_clock());
         self.decided("answer", system, seen);
     }
 
     fn deliver(&mut self, system: System) {
-        let Some(event) = self.at(system).webhooks.pop_front() else { return };
+        let Some(mut event) = self.at(system).webhooks.pop_front() else { return };
+        event.received_at = self.our_clock();
         let seen = self.pair.hear(event);
         self.decided("webhook", system, seen);
     }
@@ -202,6 +261,16 @@ impl World {
                 People::Patient => self.through(),
                 People::Calm => self.quiet(),
             };
+            // Now and then somebody resolves it between our reading and our write.
+            if people == People::Hasty && self.interrupts() {
+                self.person_sets(System::PagerDuty, Status::Resolved);
+            }
+            // Events about something else mention the state as well.
+            if people == People::Hasty && done < actions && self.draw.below(4) == 0 {
+                let status = self.vendors[1].status;
+                let mention = incident_event(IncidentChange::Other("incident.priority_updated".into()));
+                self.vendors[1].webhooks.push_back(mention.standing(status).by("jane").at_ms(self.now));
+            }
             match self.draw.below(4) {
                 0 if may_act && done < actions => done += u32::from(self.person_acts()),
                 0 | 1 => self.deliver(system),
@@ -227,6 +296,9 @@ impl World {
         // A resolved incident leaves its alert open, and nothing reopens a closed alert.
         let apart = opsgenie == Status::Resolved || pagerduty == Status::Resolved;
         assert!(apart || opsgenie == pagerduty, "{}", log());
+        let closes = self.pair.policy.on_pagerduty_resolved == OnResolved::Close;
+        assert!(!closes || pagerduty != Status::Resolved || opsgenie == Status::Resolved, "{}", log());
+        assert!(!self.resolved_by_jane || pagerduty == Status::Resolved, "{}", log());
         let link = self.pair.link();
         assert_eq!((link.opsgenie.commanded, link.pagerduty.commanded), (None, None), "{}", log());
         assert!(link.written.iter().all(|note| note.done && note.echoed), "{}", log());

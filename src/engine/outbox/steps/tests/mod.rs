@@ -9,7 +9,7 @@ mod patience;
 use super::super::super::event::{AlertFacts, AlertId, IncidentId, Priority};
 use super::super::super::link::{Commanded, WrittenNote};
 use super::super::call::{Answer, Failure, Refusal, RequestState};
-use super::super::{Command, FetchedAlert, NewIncident};
+use super::super::{Command, FetchedAlert, NewIncident, back_off};
 use super::*;
 
 const NOTE: &str = "[Opsgenie] jane: hello";
@@ -18,6 +18,15 @@ const MARK: u64 = 7;
 /// `millis` after the entries of these tests were put in.
 fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(1_000_000 + millis)
+}
+
+/// A call that was answered at once, `millis` after the entries of these tests were put in.
+fn made(millis: i64) -> Made {
+    at_once(at(millis))
+}
+
+fn at_once(now: Timestamp) -> Made {
+    Made { began_at: now, answered_at: now }
 }
 
 fn alert() -> AlertId {
@@ -179,7 +188,7 @@ fn step_name(step: &Step) -> &'static str {
 
 /// What an answer at `now` makes of an entry: how it goes on, in which step.
 fn settled(entry: &Entry, link: &Link, answer: Answer, now: i64) -> (String, Option<Entry>) {
-    match settle(entry.clone(), link, &[], answer, at(now)) {
+    match settle(entry.clone(), link, &[], answer, made(now)) {
         Settlement::Again(entry) => (format!("again {}", step_name(&entry.step)), Some(entry)),
         Settlement::Later { entry, .. } => (format!("later {}", step_name(&entry.step)), Some(entry)),
         Settlement::Pause { entry, .. } => (format!("pause {}", step_name(&entry.step)), Some(entry)),
@@ -210,7 +219,10 @@ fn what_was_never_sent_is_sent_after_a_look_where_a_late_write_could_revive() {
         assert_eq!(next_line(&entry, &link, 0), call);
     }
     let reads = fetches().map(|entry| next_line(&entry, &link(), 0));
-    assert_eq!(reads, ["read_alert", "read_incident", "list_incident_notes"]);
+    // The incident is read because something has just happened to it.
+    assert_eq!(reads, ["read_alert", "wait until 2000", "list_incident_notes"]);
+    let [_, incident, _] = fetches();
+    assert_eq!([2_000, -1].map(|now| next_line(&incident, &link(), now)), ["read_incident"; 2]);
 }
 
 #[test]

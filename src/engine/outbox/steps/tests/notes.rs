@@ -40,9 +40,9 @@ fn opsgenie_notes_without_ids_are_counted_too() {
 fn equal_notes_of_other_links_do_not_count() {
     let answer = || notes(&[("N1", NOTE)]);
     let unsure = note(System::PagerDuty).unsure();
-    let settled = settle(unsure.clone(), &link(), &["N1".to_owned()], answer(), at(5));
+    let settled = settle(unsure.clone(), &link(), &["N1".to_owned()], answer(), made(5));
     assert_eq!(settled, Settlement::Again(Entry { step: Step::Ready, ..unsure.clone() }));
-    let settled = settle(unsure, &link(), &["N2".to_owned()], answer(), at(5));
+    let settled = settle(unsure, &link(), &["N2".to_owned()], answer(), made(5));
     assert_eq!(settled, Settlement::Done(Outcome::Noted { id: Some("N1".into()), author: None }));
 }
 

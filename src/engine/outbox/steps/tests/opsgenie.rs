@@ -21,7 +21,7 @@ fn opsgenie_takes_a_request_and_is_asked_what_became_of_it() {
             | Action::FetchIncident
             | Action::FetchNote { .. } => Outcome::Noted { id: None, author: None },
         };
-        assert_eq!(settle(entry, &link(), &[], done, at(300)), Settlement::Done(outcome));
+        assert_eq!(settle(entry, &link(), &[], done, made(300)), Settlement::Done(outcome));
     }
 }
 
@@ -31,7 +31,7 @@ fn a_request_that_is_unknown_is_asked_for_again_and_after_half_a_minute_it_is_un
     let mut now = at(0);
     let mut waits = Vec::new();
     while let Settlement::Later { entry: later, hold } =
-        settle(entry.clone(), &link(), &[], Answer::Request(RequestState::NotYet), now)
+        settle(entry.clone(), &link(), &[], Answer::Request(RequestState::NotYet), at_once(now))
     {
         assert_eq!((later.attempt, later.waited_ms, hold), (0, 0, None), "waiting for an answer is no failure");
         waits.push(later.due_at.since(now).as_millis());
@@ -41,7 +41,7 @@ fn a_request_that_is_unknown_is_asked_for_again_and_after_half_a_minute_it_is_un
     assert_eq!(waits[..6], [100, 100, 100, 150, 225, 337]);
     assert!(waits.is_sorted() && waits.last() == Some(&5_000), "{waits:?}");
     assert!((30_000..35_000).contains(&now.since(at(0)).as_millis()));
-    let last = settle(entry.clone(), &link(), &[], Answer::Request(RequestState::NotYet), now);
+    let last = settle(entry.clone(), &link(), &[], Answer::Request(RequestState::NotYet), at_once(now));
     assert_eq!(last, Settlement::Again(Entry { step: Step::Unsure { since: now }, ..entry }));
 }
 

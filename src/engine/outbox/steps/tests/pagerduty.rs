@@ -7,7 +7,7 @@ fn a_creation_is_done_when_it_is_answered_or_found_in_whatever_state() {
     let wrote = create().sending();
     assert_eq!(settle_line(&wrote, &pending(), Answer::Incident(incident(Status::Open)), 5), "created Q1 open");
     for status in [Status::Open, Status::Acknowledged, Status::Resolved] {
-        let found = settle(create().unsure(), &pending(), &[], Answer::Found(Some(incident(status))), at(5));
+        let found = settle(create().unsure(), &pending(), &[], Answer::Found(Some(incident(status))), made(5));
         let outcome = Outcome::Created {
             incident: incident(status).id,
             status,
@@ -97,6 +97,41 @@ fn a_reading_that_contradicts_what_is_known_is_taken_again_when_it_must_show() {
 }
 
 #[test]
+fn a_resolution_that_is_older_than_what_is_known_is_looked_at_again() {
+    let rows = [
+        (Some(at(5)), Some(at(4)), "superseded"),
+        (Some(at(5)), Some(at(5)), "later unsure"),
+        (Some(at(5)), Some(at(6)), "later unsure"),
+        (Some(at(5)), None, "later unsure"),
+        (None, Some(at(5)), "later unsure"),
+    ];
+    for (read_at, known_at, line) in rows {
+        for wanted in [Status::Open, Status::Acknowledged] {
+            let mut link = link();
+            link.pagerduty.observe(if wanted == Status::Open { Status::Acknowledged } else { Status::Open }, known_at);
+            let read = || Answer::Incident(IncidentState { at: read_at, ..incident(Status::Resolved) });
+            let (seen, later) = settled(&state(System::PagerDuty, wanted), &link, read(), 10);
+            assert_eq!(seen, line, "read as of {read_at:?}, known as of {known_at:?}");
+            if let Some(later) = later {
+                assert_eq!(settle_line(&later, &link, read(), 2_010), "superseded", "by then it must show");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_lagging_reading_does_not_raise_the_urgency_of_what_is_acknowledged() {
+    let rows = [(None, None), (Some(at(5)), None), (Some(at(6)), None), (Some(at(4)), Some(Urgency::High))];
+    for (known_at, urgency) in rows {
+        let mut link = link();
+        link.pagerduty.observe(Status::Acknowledged, known_at);
+        let (_, entry) = settled(&priority(), &link, Answer::Incident(incident(Status::Open)), 5);
+        let call = PagerDutyCall::SetPriority(incident(Status::Open).id, Priority::P1, urgency);
+        assert_eq!(next(&entry.unwrap(), &link, at(5)), Next::Call(Call::PagerDuty(call)), "known as of {known_at:?}");
+    }
+}
+
+#[test]
 fn the_answer_to_a_change_of_state_must_show_it() {
     let wrote = state(System::PagerDuty, Status::Open).sending();
     assert_eq!(settle_line(&wrote, &link(), Answer::Incident(incident(Status::Open)), 5), "is open");
@@ -142,7 +177,7 @@ fn a_write_that_is_taken_five_times_without_effect_is_dead() {
     let mut refusals = 0;
     loop {
         refusals += 1;
-        match settle(entry.sending(), &link(), &[], Answer::Incident(incident(Status::Acknowledged)), at(5)) {
+        match settle(entry.sending(), &link(), &[], Answer::Incident(incident(Status::Acknowledged)), made(5)) {
             Settlement::Later { entry: later, .. } => entry = later,
             end @ (Settlement::Again(_) | Settlement::Pause { .. } | Settlement::Done(_)) => {
                 assert!(matches!(end, Settlement::Done(Outcome::Dead { .. })), "{end:?}");

@@ -15,7 +15,7 @@ fn an_entry_is_given_up_when_it_was_put_off_for_three_days() {
     for (entry, failure) in [(create(), try_again()), (note(System::Opsgenie), unclear())] {
         let (mut entry, mut now) = (entry, at(0));
         while let Settlement::Later { entry: later, .. } =
-            settle(entry.clone().sending(), &link(), &[], Answer::Failed(failure.clone()), now)
+            settle(entry.clone().sending(), &link(), &[], Answer::Failed(failure.clone()), at_once(now))
         {
             now = later.due_at;
             entry = later;
@@ -38,7 +38,7 @@ fn a_vendor_that_asks_everybody_to_wait_is_heard() {
         Failure::Unclear { reason: "503".into(), hold },
     ] {
         for entry in [create().sending(), create().unsure()] {
-            let settled = settle(entry, &pending(), &[], Answer::Failed(failure.clone()), at(0));
+            let settled = settle(entry, &pending(), &[], Answer::Failed(failure.clone()), made(0));
             let Settlement::Later { entry, hold: asked } = settled else { panic!("{settled:?}") };
             assert_eq!((asked, entry.due_at), (hold, at(60_000)), "{failure:?}");
         }
@@ -71,6 +71,32 @@ fn what_is_absent_is_believed_only_when_it_must_show() {
         let hour = -3_600_000;
         let (_, later) = settled(&entry, &link(), answer.clone(), hour);
         assert_eq!(settle_line(&later.unwrap(), &link(), answer, hour + lag), line);
+    }
+}
+
+#[test]
+fn absence_is_judged_by_when_the_reading_began() {
+    let [alert, incident, note] = fetches();
+    for (entry, lag) in [(alert, 10_000), (incident, 2_000), (note, 2_000)] {
+        let call = Made { began_at: at(lag - 1), answered_at: at(lag + 5) };
+        let answer = || refused_as(Refusal::NotFound);
+        let Settlement::Later { entry, .. } = settle(entry, &link(), &[], answer(), call) else { panic!() };
+        assert_eq!(entry.due_at, at(lag + 5), "the next one is conclusive");
+        assert!(matches!(settle(entry, &link(), &[], answer(), made(lag + 5)), Settlement::Done(_)));
+    }
+}
+
+#[test]
+fn what_was_touched_just_now_may_merely_not_show_yet() {
+    let mut link = link();
+    link.pagerduty.touched_at = at(0);
+    for entry in
+        [note(System::PagerDuty).sending(), priority().sending(), state(System::PagerDuty, Status::Open).unsure()]
+    {
+        let (line, later) = settled(&entry, &link, refused_as(Refusal::NotFound), 1_999);
+        let later = later.unwrap();
+        assert_eq!((line.starts_with("later"), later.due_at, later.attempt), (true, at(3_999), 0));
+        assert_eq!(settle_line(&entry, &link, refused_as(Refusal::NotFound), 2_000), "dead");
     }
 }
 
