@@ -237,7 +237,7 @@ fn is_of_tests(path: &Path) -> bool {
 
 #[test]
 fn a_file_reads_in_one_sitting() {
-    for folder in ["src", "simulators/src", "tests/it"] {
+    for folder in ["src", "simulators/src", "tests/it", "benches"] {
         for (path, text) in sources(folder) {
             let of_tests = folder == "tests/it" || is_of_tests(&path);
             let most = if of_tests { MOST_LINES_OF_TESTS } else { MOST_LINES };

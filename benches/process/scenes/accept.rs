@@ -1,0 +1,89 @@
+//! How many webhooks are durably accepted, beside the most that the same server could take without a store, and beside what
+//! the disk can do.
+
+use super::{Scale, disk_syncs, runtime};
+use crate::ceiling::Ceiling;
+use crate::crosspage::Crosspage;
+use crate::load::as_fast_as_answered;
+use crate::table::{Table, mib, ms, ratio, whole};
+use crate::vendors::{Pair, Vendors};
+use crate::webhooks::{self, Wire};
+
+const CONNECTIONS: [usize; 3] = [16, 64, 256];
+
+const HEADS: [&str; 11] = [
+    "connections",
+    "accepted/s",
+    "p50 ms",
+    "p99 ms",
+    "CPU us each",
+    "ceiling/s",
+    "p50 ms",
+    "p99 ms",
+    "fdatasync/s",
+    "of ceiling",
+    "per fdatasync",
+];
+
+/// What a webhook is made from: its number, the links, and the secret.
+type Make = fn(usize, &[Pair], &str) -> Wire;
+
+pub(crate) fn play(scale: &Scale) {
+    measure(
+        "accept: signed webhooks of 4 KiB, each a change of state that is mirrored",
+        scale,
+        webhooks::status_changed,
+    );
+    measure(
+        "accept: signed webhooks of 4 KiB, each a note of 3 KiB that is mirrored",
+        scale,
+        |number, pairs, secret| webhooks::annotated(number, &pairs[number % pairs.len()], secret),
+    );
+}
+
+fn measure(title: &str, scale: &Scale, make: Make) {
+    let runtime = runtime();
+    let folder = tempfile::tempdir().expect("a folder");
+    let vendors = Vendors::start(&runtime);
+    let (book, pairs) = vendors.seed(folder.path(), scale.links);
+    drop(book);
+    let crosspage = Crosspage::start(folder.path(), &vendors.vars());
+    vendors.post_to(crosspage.address);
+    let ceiling = Ceiling::start(vendors.secret());
+    let mut number = 0;
+    let mut requests = |count: usize| -> Vec<Wire> {
+        let from = number;
+        number += count;
+        (from..number).map(|number| make(number, &pairs, vendors.secret())).collect()
+    };
+    let table = Table::begin(title, &HEADS);
+    as_fast_as_answered(crosspage.address, 16, requests(scale.webhooks / 2));
+    for connections in CONNECTIONS {
+        let syncs = disk_syncs(folder.path(), scale);
+        let most = as_fast_as_answered(ceiling.address, connections, requests(scale.webhooks));
+        let posted = requests(scale.webhooks);
+        let cpu = crosspage.cpu();
+        let accepted = as_fast_as_answered(crosspage.address, connections, posted);
+        let cpu_each = (crosspage.cpu() - cpu).as_secs_f64() / scale.webhooks as f64;
+        table.row(&[
+            connections.to_string(),
+            whole(accepted.rate()),
+            ms(accepted.within(0.5)),
+            ms(accepted.within(0.99)),
+            whole(cpu_each * 1e6),
+            whole(most.rate()),
+            ms(most.within(0.5)),
+            ms(most.within(0.99)),
+            whole(syncs),
+            ratio(accepted.rate(), most.rate()),
+            ratio(accepted.rate(), syncs),
+        ]);
+    }
+    println!(
+        "\nresident after that: {} MiB, at most {} MiB",
+        mib(crosspage.resident()),
+        mib(crosspage.most_resident())
+    );
+    vendors.park();
+    crosspage.terminate();
+}
