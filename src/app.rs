@@ -1,6 +1,7 @@
 //! The whole product in one process: built from a configuration, started, stopped.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
@@ -10,7 +11,7 @@ use tracing::{error, info, warn};
 
 use crate::clock::now;
 use crate::config::Config;
-use crate::delivery::{self, Gates, Vendors};
+use crate::delivery::{self, Gate, Gates, Paused, Vendors};
 use crate::engine::{Identity, Policy, ReadLag, Timestamp};
 use crate::http::{HttpSettings, InvalidSetting};
 use crate::reconcile;
@@ -116,8 +117,9 @@ impl Application {
             pagerduty_rate: config.pagerduty.rate_limit,
             ..tuning.delivery
         };
-        let looking_up = tokio::spawn(look_up_identity(store.clone(), vendors.pagerduty.clone()));
-        let gates = Gates::new(&settings);
+        let gates = Gates::new(&settings, &vendors);
+        let looking_up = look_up_identity(store.clone(), vendors.pagerduty.clone(), Arc::clone(&gates.pagerduty));
+        let looking_up = tokio::spawn(looking_up);
         let reconciling = tuning.reconcile_every.or(config.reconcile_every).map(|every| {
             let settings = reconcile::Settings {
                 every,
@@ -223,19 +225,27 @@ const LONGEST_LOOK_UP_AGAIN: Duration = Duration::from_secs(600);
 
 /// Finds the automation user's id by its e-mail address, however long that takes. Until then, and if the look-up is
 /// refused, echoes are known by the name, by the ids in answers to our writes, and by what was written.
-async fn look_up_identity(store: Store, pagerduty: pagerduty::Client) {
+async fn look_up_identity(store: Store, pagerduty: pagerduty::Client, gate: Arc<Gate>) {
     let mut wait = FIRST_LOOK_UP_AGAIN;
     loop {
-        match pagerduty.user_id().await {
-            Ok(Some(id)) => {
+        // While PagerDuty refuses our calls, it is not asked.
+        let answer = match gate.pass_behind().await {
+            Ok(()) => Some(pagerduty.user_id().await),
+            Err(Paused) => None,
+        };
+        match answer {
+            Some(Ok(Some(id))) => {
                 match store.learn(id.clone()).await {
                     Ok(()) => info!(user.id = id, "the automation user was found in PagerDuty"),
                     Err(error) => error!(%error, "the automation user's id could not be stored"),
                 }
                 return;
             }
-            Ok(None) => error!("PagerDuty has no user with the address PAGERDUTY_EMAIL: every write will be refused"),
-            Err(reason) => warn!(%reason, "the automation user could not be looked up in PagerDuty"),
+            Some(Ok(None)) => {
+                error!("PagerDuty has no user with the address PAGERDUTY_EMAIL: every write will be refused");
+            }
+            Some(Err(reason)) => warn!(%reason, "the automation user could not be looked up in PagerDuty"),
+            None => {}
         }
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(LONGEST_LOOK_UP_AGAIN);

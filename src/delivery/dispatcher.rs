@@ -7,15 +7,16 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
-use super::gate::Gate;
+use super::gate::{Gate, Passage, Paused};
 use super::running::Running;
+use super::shares::Waits;
 use super::{Settings, Vendors};
 use crate::clock::now;
 use crate::engine::outbox::call::{Answer, Call};
 use crate::engine::outbox::steps::{self, Made, Next, Settlement};
 use crate::engine::outbox::{DropReason, Outcome, Step};
-use crate::engine::{Action, Entry, Link, System};
-use crate::store::{Claim, Store, StoreError};
+use crate::engine::{Action, Class, Entry, Link, System, Timestamp};
+use crate::store::{Claim, DueByClass, Store, StoreError};
 
 /// No sleep is longer: a moment that is far away may come of a clock that was set back, which the store knows when it is
 /// asked.
@@ -33,6 +34,29 @@ pub(super) struct Dispatcher {
     pub(super) gate: Arc<Gate>,
     pub(super) settings: Settings,
     pub(super) stop: watch::Receiver<bool>,
+}
+
+/// What could be begun with, and when something else can be.
+struct Due {
+    waits: Waits,
+    next_in: Option<Duration>,
+}
+
+impl Due {
+    fn at(due: DueByClass, now: Timestamp) -> Self {
+        let mut waits = Waits::default();
+        let mut next_in = None::<Duration>;
+        for (class, due) in Class::OF_COMMANDS.into_iter().zip(due) {
+            let Some(due) = due else { continue };
+            let in_ = due.since(now);
+            if in_.is_zero() || in_ > LONGEST_SLEEP {
+                waits[class as usize] = Some(now.since(due));
+            } else {
+                next_in = Some(next_in.map_or(in_, |next| next.min(in_)));
+            }
+        }
+        Self { waits, next_in }
+    }
 }
 
 /// Why an entry is not carried on with.
@@ -75,25 +99,48 @@ impl Dispatcher {
             let store = self.store.clone();
             let more_work = store.work_changed(self.system);
             let free = self.settings.concurrency.saturating_sub(running.len());
-            let Ok(claims) = self.store.claim(self.system, free, now()).await else {
+            let due = Due::at(store.due(self.system), now());
+            let waits = if free > 0 { due.waits } else { Waits::default() };
+            self.gate.to_begin(&waits);
+            let passed = tokio::select! {
+                _ = stopping.wait_for(|stop| *stop) => None,
+                () = running.next_ended(&self) => None,
+                // Whatever comes in may be more urgent than what waits.
+                () = more_work, if free > 0 => None,
+                () = sleep_for(due.next_in), if free > 0 => None,
+                // If it is turned back by a pause, that is waited out above.
+                passage = self.pass_to_begin(free), if waits.iter().any(Option::is_some) => passage.ok(),
+            };
+            // Not to be given up half-way: a claim that nobody receives stays claimed until the next start.
+            if let Some(passage) = passed
+                && self.begin(passage, &mut running).await.is_err()
+            {
                 // Whoever owns the store sees the failure and ends the process.
                 break;
-            };
-            if !claims.is_empty() {
-                for claim in claims {
-                    running.spawn(&self, claim);
-                }
-                continue;
-            }
-            let until_due = self.store.next_due(self.system).map(|due| due.since(now()));
-            tokio::select! {
-                _ = stopping.wait_for(|stop| *stop) => {}
-                () = more_work => {}
-                () = running.next_ended(&self) => {}
-                () = sleep_for(until_due), if free > 0 => {}
             }
         }
         self.finish(running).await;
+    }
+
+    /// Waits until deliveries may begin: up to `free` if there are calls enough, else one.
+    async fn pass_to_begin(&self, free: usize) -> Result<Passage, Paused> {
+        match self.gate.pass_at_once(u32::try_from(free).unwrap_or(u32::MAX)) {
+            Some(passage) => Ok(passage),
+            None => self.gate.pass_to_begin().await,
+        }
+    }
+
+    /// Begins as many deliveries as there are calls for.
+    async fn begin(&self, mut passage: Passage, running: &mut Running) -> Result<(), StoreError> {
+        let limit = passage.calls() as usize;
+        let claims = match passage.class {
+            Some(class) => self.store.claim_of(class, self.system, limit, now()).await?,
+            None => self.store.claim(self.system, limit, now()).await?,
+        };
+        for claim in claims {
+            running.spawn(self, claim, passage.split_one());
+        }
+        Ok(())
     }
 
     async fn finish(&self, mut running: Running) {
@@ -137,9 +184,9 @@ impl Dispatcher {
         }
     }
 
-    pub(super) async fn deliver(self, claim: Claim) {
+    pub(super) async fn deliver(self, claim: Claim, paid: Passage) {
         let entry = claim.entry.clone();
-        match self.carry_out(claim).await {
+        match self.carry_out(claim, paid).await {
             Ok(()) | Err(Interrupted::Stopping | Interrupted::Paused) => {}
             // Whoever owns the store logs what is wrong with it.
             Err(Interrupted::Store(error)) if error.is_fatal() => {}
@@ -147,11 +194,10 @@ impl Dispatcher {
         }
     }
 
-    /// Brings a claimed entry as far as it goes: to its end, or to where it must wait.
-    async fn carry_out(&self, claim: Claim) -> Result<(), Interrupted> {
-        let Claim { mut entry, link, sibling_notes } = claim;
+    /// Brings a claimed entry as far as it goes: to its end, or to where it must wait. `paid` is what calls are paid for.
+    async fn carry_out(&self, claim: Claim, mut paid: Passage) -> Result<(), Interrupted> {
+        let Claim { mut entry, class, link, sibling_notes } = claim;
         let mut known = Some(link);
-        let mut write_is_paid = false;
         loop {
             // Read anew before each call: a webhook may have told meanwhile what became of the entry.
             let link = match known.take() {
@@ -169,37 +215,30 @@ impl Dispatcher {
                 }
                 Next::Done(outcome) => return self.end(entry, outcome).await,
             };
-            if write_is_paid {
-                write_is_paid = false;
-            } else {
-                // A state is read right before it is written, so both calls are paid for at once: to wait between the two
-                // would let the reading grow old.
-                write_is_paid = reads_to_write(&entry, &call);
-                let tokens = if write_is_paid { 2 } else { 1 };
-                match self.pass(tokens).await {
-                    Ok(waited) if waited && call.is_write() => {
-                        // What was to be written may be wrong by now.
-                        let fresh = self.store.link(&entry.alert).await?;
-                        if fresh
-                            .as_ref()
-                            .is_none_or(|link| steps::next(&entry, link, now()) != Next::Call(call.clone()))
-                        {
-                            self.gate.give_back(tokens);
-                            continue;
+            // A state is read right before it is written, so both calls are paid for at once: to wait between the two
+            // would let the reading grow old.
+            let calls = if reads_to_write(&entry, &call) { 2_u32 } else { 1 };
+            let missing = calls.saturating_sub(paid.calls());
+            if missing > 0 {
+                if let Some(more) = self.gate.pass_at_once(missing) {
+                    paid.join(more);
+                } else {
+                    match self.pass(class, missing, now().since(entry.due_at)).await {
+                        Ok(more) => paid.join(more),
+                        Err(interrupted) => {
+                            self.store.put_off(entry).await?;
+                            return Err(interrupted);
                         }
                     }
-                    Ok(_) => {}
-                    Err(interrupted) => {
-                        self.store.put_off(entry).await?;
-                        return Err(interrupted);
-                    }
+                    // What was to be written may be wrong by now.
+                    continue;
                 }
             }
+            paid.spend_one();
             let settlement = self.make(&mut entry, &link, &call, &sibling_notes).await?;
             let writes_next = matches!(&settlement, Settlement::Again(Entry { step: Step::Looked(_), .. }));
-            if write_is_paid && !writes_next {
-                write_is_paid = false;
-                self.gate.give_back(1);
+            if !writes_next {
+                paid.give_back();
             }
             match settlement {
                 Settlement::Again(further) => entry = further,
@@ -234,13 +273,13 @@ impl Dispatcher {
         Ok(steps::settle(entry.clone(), fresh.as_ref().unwrap_or(link), sibling_notes, answer, made))
     }
 
-    /// Waits until the gate lets calls pass; tells whether that took any time.
-    async fn pass(&self, calls: u32) -> Result<bool, Interrupted> {
+    /// Waits until the gate lets further calls pass.
+    async fn pass(&self, class: Class, calls: u32, waited: Duration) -> Result<Passage, Interrupted> {
         let mut stop = self.stop.clone();
         tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop) => Err(Interrupted::Stopping),
-            passed = self.gate.pass(calls) => passed.map_err(|_| Interrupted::Paused),
+            passed = self.gate.pass(class, calls, waited) => passed.map_err(|_| Interrupted::Paused),
         }
     }
 

@@ -1,122 +1,232 @@
-//! What every call to one vendor passes first: its rate, the waits it asked for, and the pause while it refuses us.
+//! What every call to one vendor passes first: its rate, the waits it asked for, and the pause while it refuses us. When
+//! calls are scarce, whoever is most urgent passes first (see [`shares`](super::shares)).
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
+
+use super::shares::{Shares, Waits};
+use crate::engine::Class;
 
 /// How many calls may be made at once before the rate counts.
 const BURST: f64 = 60.0;
-
-/// Less than this is no wait.
-const AT_ONCE: Duration = Duration::from_millis(20);
-
-/// How often whoever lets everybody else go first looks whether somebody still waits.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// The gate before one vendor.
 #[derive(Debug)]
 pub struct Gate {
     per_second: f64,
+    /// How many requests the vendor's client has made. A call may take several, which is known only afterwards.
+    made: Arc<AtomicU64>,
     state: Mutex<State>,
-    /// Held by whoever waits for the next token, so that calls pass in the order they came.
-    turn: tokio::sync::Mutex<()>,
-    /// How many deliveries wait to pass.
-    waiting: AtomicUsize,
-}
-
-/// A delivery that waits to pass, for as long as it lives.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn among(waiting: &'a AtomicUsize) -> Self {
-        waiting.fetch_add(1, Ordering::Relaxed);
-        Self(waiting)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
+    /// Told when whoever waits may have to wait for longer or shorter than they think.
+    changed: Notify,
 }
 
 #[derive(Debug)]
 struct State {
     tokens: f64,
     filled_at: Instant,
+    /// How many requests were paid for, of those made and of those that are to be made.
+    paid: u64,
     held_until: Option<Instant>,
     paused: Option<String>,
+    shares: Shares,
+    /// Since when something of each class waits to be begun with. It counts also while whoever begins with it has not come
+    /// back for the next: else the less urgent would slip through meanwhile.
+    to_begin: [Option<Instant>; Class::ALL.len()],
+    /// Those who wait, in the order they came.
+    waiting: Vec<Waiter>,
+    last_id: u64,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    id: u64,
+    calls: u32,
+    purpose: Purpose,
+    granted: oneshot::Sender<Class>,
+}
+
+/// What somebody waits for.
+#[derive(Clone, Copy, Debug)]
+enum Purpose {
+    /// To begin with whatever there is to begin with.
+    Begin,
+    /// To go on with something of that class, which has waited since then.
+    GoOn(Class, Instant),
 }
 
 /// The vendor refuses us, so no call is made.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Paused;
 
-impl Gate {
-    pub(super) fn new(calls_a_minute: u32) -> Self {
-        let state = State { tokens: BURST, filled_at: Instant::now(), held_until: None, paused: None };
-        Self {
-            per_second: f64::from(calls_a_minute) / 60.0,
-            state: Mutex::new(state),
-            turn: tokio::sync::Mutex::new(()),
-            waiting: AtomicUsize::new(0),
-        }
+/// Calls that may be made. What is left of them is given back.
+#[derive(Debug)]
+pub(super) struct Passage {
+    gate: Arc<Gate>,
+    /// What they are for; nothing if there were enough for whatever is wanted.
+    pub(super) class: Option<Class>,
+    calls: u32,
+}
+
+impl Passage {
+    /// How many calls may still be made.
+    pub(super) fn calls(&self) -> u32 {
+        self.calls
     }
 
-    /// Waits until `calls` calls may be made; tells whether that took any time.
-    pub(super) async fn pass(&self, calls: u32) -> Result<bool, Paused> {
-        let asked_at = Instant::now();
-        let _waiting = Waiting::among(&self.waiting);
-        let _turn = self.turn.lock().await;
+    /// Makes a call.
+    pub(super) fn spend_one(&mut self) {
+        self.calls = self.calls.saturating_sub(1);
+    }
+
+    /// Takes one of the calls out.
+    pub(super) fn split_one(&mut self) -> Self {
+        let calls = self.calls.min(1);
+        self.calls -= calls;
+        Self { gate: Arc::clone(&self.gate), class: self.class, calls }
+    }
+
+    /// Puts further calls to these.
+    pub(super) fn join(&mut self, mut more: Self) {
+        self.calls += std::mem::take(&mut more.calls);
+    }
+
+    /// Gives back what is left.
+    pub(super) fn give_back(&mut self) {
+        self.gate.give_back(std::mem::take(&mut self.calls));
+    }
+}
+
+impl Drop for Passage {
+    fn drop(&mut self) {
+        self.give_back();
+    }
+}
+
+impl Gate {
+    /// A gate that lets so many calls pass. `made` counts the requests that were made, by whoever.
+    pub(super) fn new(calls_a_minute: u32, made: Arc<AtomicU64>) -> Self {
+        let state = State {
+            tokens: BURST,
+            filled_at: Instant::now(),
+            paid: made.load(Ordering::Relaxed),
+            held_until: None,
+            paused: None,
+            shares: Shares::default(),
+            to_begin: [None; Class::ALL.len()],
+            waiting: Vec::new(),
+            last_id: 0,
+        };
+        let per_second = f64::from(calls_a_minute) / 60.0;
+        Self { per_second, made, state: Mutex::new(state), changed: Notify::new() }
+    }
+
+    /// Lets `calls` calls pass if there are so many and nobody waits: then it does not matter what they are for.
+    pub(super) fn pass_at_once(self: &Arc<Self>, calls: u32) -> Option<Passage> {
+        let mut state = self.lock();
+        self.fill(&mut state, Instant::now());
+        let plenty = state.paused.is_none()
+            && state.held_until.is_none()
+            && state.waiting.is_empty()
+            && state.tokens >= f64::from(calls);
+        if !plenty {
+            return None;
+        }
+        state.take(calls);
+        Some(Passage { gate: Arc::clone(self), class: None, calls })
+    }
+
+    /// Says what waits to be begun with, and for how long, until it is said anew.
+    pub(super) fn to_begin(&self, waits: &Waits) {
+        let now = Instant::now();
+        let to_begin = waits.map(|waited| waited.map(|waited| now.checked_sub(waited).unwrap_or(now)));
+        self.lock().to_begin = to_begin;
+        self.changed.notify_waiters();
+    }
+
+    /// Waits until something may be begun with, and tells what.
+    pub(super) async fn pass_to_begin(self: &Arc<Self>) -> Result<Passage, Paused> {
+        let class = self.wait(Purpose::Begin, 1).await?;
+        Ok(Passage { gate: Arc::clone(self), class: Some(class), calls: 1 })
+    }
+
+    /// Waits until `calls` further calls may be made for something that was begun; `waited` is how long it has waited.
+    pub(super) async fn pass(self: &Arc<Self>, class: Class, calls: u32, waited: Duration) -> Result<Passage, Paused> {
+        let now = Instant::now();
+        self.wait(Purpose::GoOn(class, now.checked_sub(waited).unwrap_or(now)), calls).await?;
+        Ok(Passage { gate: Arc::clone(self), class: Some(class), calls })
+    }
+
+    /// Waits until one call may be made behind all deliveries, but for the share that is kept for such calls.
+    pub(crate) async fn pass_behind(self: &Arc<Self>) -> Result<(), Paused> {
+        self.pass(Class::Reconcile, 1, Duration::ZERO).await?.spend_one();
+        Ok(())
+    }
+
+    async fn wait(&self, purpose: Purpose, calls: u32) -> Result<Class, Paused> {
+        let mut place = Place::take(self, purpose, calls)?;
         loop {
-            match self.try_pass(f64::from(calls), Instant::now()) {
-                Ok(None) => return Ok(asked_at.elapsed() > AT_ONCE),
-                Ok(Some(wait)) => tokio::time::sleep(wait).await,
-                Err(paused) => return Err(paused),
+            // Before anything is looked at, so that no change in between is missed.
+            let changed = self.changed.notified();
+            let next = self.serve(Instant::now());
+            tokio::select! {
+                biased;
+                granted = &mut place.granted => return granted.map_err(|_| Paused),
+                () = changed => {}
+                () = tokio::time::sleep(next) => {}
             }
         }
     }
 
-    /// Waits until one call may be made and no delivery waits for its own.
-    pub(crate) async fn pass_behind(&self) -> Result<(), Paused> {
+    /// Lets pass whoever may, and says how long it will take until somebody else may.
+    fn serve(&self, now: Instant) -> Duration {
+        let mut state = self.lock();
+        self.fill(&mut state, now);
         loop {
-            let wait = if self.waiting.load(Ordering::Relaxed) > 0 {
-                self.paused().map_or(Ok(LOOK_AGAIN), |_| Err(Paused))?
-            } else {
-                match self.try_pass(1.0, Instant::now())? {
-                    None => return Ok(()),
-                    Some(wait) => wait,
-                }
-            };
-            tokio::time::sleep(wait).await;
+            if let Some(until) = state.held_until {
+                return until - now;
+            }
+            let waits = state.waits(now);
+            let Some((class, place)) = state.next(&waits) else { return A_LONG_TIME };
+            let calls = state.waiting[place].calls;
+            let missing = f64::from(calls) - state.tokens;
+            if missing > 0.0 {
+                return Duration::from_secs_f64(missing / self.per_second).max(Duration::from_millis(1));
+            }
+            let waiter = state.waiting.remove(place);
+            // Whoever has just given up waiting takes nothing.
+            if waiter.granted.send(class).is_ok() {
+                state.take(calls);
+                state.shares.spend(class, calls, &waits);
+            }
         }
     }
 
-    fn try_pass(&self, calls: f64, now: Instant) -> Result<Option<Duration>, Paused> {
-        let mut state = self.lock();
-        if state.paused.is_some() {
-            return Err(Paused);
-        }
-        if let Some(until) = state.held_until.filter(|until| *until > now) {
-            return Ok(Some(until - now));
-        }
+    /// Brings the state up to `now`.
+    fn fill(&self, state: &mut State, now: Instant) {
+        state.held_until = state.held_until.filter(|until| *until > now);
         let refilled = now.duration_since(state.filled_at).as_secs_f64() * self.per_second;
         state.tokens = (state.tokens + refilled).min(BURST);
         state.filled_at = now;
-        if state.tokens >= calls {
-            state.tokens -= calls;
-            return Ok(None);
-        }
-        let missing = (calls - state.tokens) / self.per_second;
-        Ok(Some(Duration::from_secs_f64(missing).max(Duration::from_millis(1))))
+        // What took more requests than was known beforehand, or was made without asking, is paid for now.
+        let unpaid = self.made.load(Ordering::Relaxed).saturating_sub(state.paid);
+        state.tokens -= f64::from(u32::try_from(unpaid).unwrap_or(u32::MAX));
+        state.paid += unpaid;
     }
 
-    /// Gives back a call that was not made.
-    pub(super) fn give_back(&self, calls: u32) {
+    fn give_back(&self, calls: u32) {
+        if calls == 0 {
+            return;
+        }
         let mut state = self.lock();
         state.tokens = (state.tokens + f64::from(calls)).min(BURST);
+        state.paid = state.paid.saturating_sub(u64::from(calls));
+        drop(state);
+        self.changed.notify_waiters();
     }
 
     /// Lets nothing pass for `span`, because the vendor asked for that.
@@ -128,7 +238,10 @@ impl Gate {
 
     /// Lets nothing pass until [`Gate::resume`]. Whether it passed before.
     pub(super) fn pause(&self, reason: &str) -> bool {
-        self.lock().paused.replace(reason.to_owned()).is_none()
+        let mut state = self.lock();
+        // Whoever waits is turned back.
+        state.waiting.clear();
+        state.paused.replace(reason.to_owned()).is_none()
     }
 
     /// Lets calls pass again.
@@ -146,72 +259,71 @@ impl Gate {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// No wait is longer: whoever waits is told when something changes.
+const A_LONG_TIME: Duration = Duration::from_secs(3600);
 
-    #[tokio::test(start_paused = true)]
-    async fn a_burst_passes_at_once_and_then_the_rate_holds() {
-        let gate = Gate::new(600);
-        let start = Instant::now();
-        for _ in 0..60 {
-            gate.pass(1).await.unwrap();
+impl State {
+    fn take(&mut self, calls: u32) {
+        self.tokens -= f64::from(calls);
+        self.paid += u64::from(calls);
+    }
+
+    fn waits(&self, now: Instant) -> Waits {
+        let mut waits = self.to_begin.map(|since| since.map(|since| now.duration_since(since)));
+        for waiter in &self.waiting {
+            if let Purpose::GoOn(class, since) = waiter.purpose {
+                let longest = &mut waits[class as usize];
+                *longest = (*longest).max(Some(now.duration_since(since)));
+            }
         }
-        assert_eq!(start.elapsed(), Duration::ZERO);
-        for _ in 0..20 {
-            gate.pass(1).await.unwrap();
-        }
-        let elapsed = start.elapsed();
-        assert!((1_900..2_200).contains(&elapsed.as_millis()), "{elapsed:?}");
+        waits
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_hold_stops_everybody_until_it_is_over() {
-        let gate = Gate::new(600);
-        gate.hold(Duration::from_secs(30));
-        gate.hold(Duration::from_secs(5));
-        let start = Instant::now();
-        gate.pass(1).await.unwrap();
-        assert_eq!(start.elapsed(), Duration::from_secs(30));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_pause_turns_calls_back_until_it_is_lifted() {
-        let gate = Gate::new(600);
-        assert!(gate.pause("key refused"));
-        assert!(!gate.pause("key refused"));
-        assert_eq!(gate.pass(1).await, Err(Paused));
-        gate.resume();
-        assert_eq!(gate.pass(1).await, Ok(false));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_reconciler_passes_after_every_delivery_that_waits() {
-        let gate = Gate::new(60);
-        gate.pass(60).await.unwrap();
-        let order = Mutex::new(Vec::new());
-        let behind = async {
-            gate.pass_behind().await.unwrap();
-            order.lock().unwrap().push("reconciler");
-        };
-        let delivery = async {
-            gate.pass(1).await.unwrap();
-            order.lock().unwrap().push("delivery");
-        };
-        tokio::join!(behind, delivery, async {
-            gate.pass(1).await.unwrap();
-            order.lock().unwrap().push("delivery");
-        });
-        assert_eq!(*order.lock().unwrap(), ["delivery", "delivery", "reconciler"]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_was_given_back_can_be_used() {
-        let gate = Gate::new(60);
-        gate.pass(60).await.unwrap();
-        gate.give_back(1);
-        let start = Instant::now();
-        gate.pass(1).await.unwrap();
-        assert_eq!(start.elapsed(), Duration::ZERO);
+    /// Whose turn it is, and with what. What was begun goes before what is to begin.
+    fn next(&self, waits: &Waits) -> Option<(Class, usize)> {
+        let class = self.shares.next(waits)?;
+        let goes_on = |waiter: &Waiter| matches!(waiter.purpose, Purpose::GoOn(of, _) if of == class);
+        let begins =
+            |waiter: &Waiter| matches!(waiter.purpose, Purpose::Begin) && self.to_begin[class as usize].is_some();
+        let place = self.waiting.iter().position(goes_on).or_else(|| self.waiting.iter().position(begins))?;
+        Some((class, place))
     }
 }
+
+/// A place among those who wait, for as long as somebody does.
+struct Place<'a> {
+    gate: &'a Gate,
+    id: u64,
+    calls: u32,
+    granted: oneshot::Receiver<Class>,
+}
+
+impl<'a> Place<'a> {
+    fn take(gate: &'a Gate, purpose: Purpose, calls: u32) -> Result<Self, Paused> {
+        let mut state = gate.lock();
+        if state.paused.is_some() {
+            return Err(Paused);
+        }
+        state.last_id += 1;
+        let id = state.last_id;
+        let (sender, granted) = oneshot::channel();
+        state.waiting.push(Waiter { id, calls, purpose, granted: sender });
+        Ok(Self { gate, id, calls, granted })
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.gate.lock().waiting.retain(|waiter| waiter.id != self.id);
+        if self.granted.try_recv().is_ok() {
+            // It was let through, and has gone away meanwhile.
+            self.gate.give_back(self.calls);
+        } else {
+            // Somebody behind it may need fewer calls.
+            self.gate.changed.notify_waiters();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@
 mod dispatcher;
 mod gate;
 mod running;
+mod shares;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,11 +64,11 @@ pub struct Gates {
 }
 
 impl Gates {
-    /// Gates that let through as many calls as the settings say.
-    pub fn new(settings: &Settings) -> Self {
+    /// Gates before those clients that let through as many calls as the settings say.
+    pub fn new(settings: &Settings, vendors: &Vendors) -> Self {
         Self {
-            opsgenie: Arc::new(Gate::new(settings.opsgenie_rate)),
-            pagerduty: Arc::new(Gate::new(settings.pagerduty_rate)),
+            opsgenie: Arc::new(Gate::new(settings.opsgenie_rate, vendors.opsgenie.requests_made())),
+            pagerduty: Arc::new(Gate::new(settings.pagerduty_rate, vendors.pagerduty.requests_made())),
         }
     }
 

@@ -7,6 +7,7 @@ use tokio::task::{self, JoinSet};
 use tracing::error;
 
 use super::dispatcher::Dispatcher;
+use super::gate::Passage;
 use crate::clock::now;
 use crate::engine::Entry;
 use crate::store::Claim;
@@ -25,9 +26,9 @@ impl Running {
         self.tasks.len()
     }
 
-    pub(super) fn spawn(&mut self, dispatcher: &Dispatcher, claim: Claim) {
+    pub(super) fn spawn(&mut self, dispatcher: &Dispatcher, claim: Claim, paid: Passage) {
         let entry = claim.entry.clone();
-        let task = self.tasks.spawn(dispatcher.clone().deliver(claim));
+        let task = self.tasks.spawn(dispatcher.clone().deliver(claim, paid));
         self.entries.insert(task.id(), entry);
     }
 

@@ -16,5 +16,5 @@ pub use event::{
     IncidentNote, InvalidId, Operator, Order, Polled, Priority, Seen, SeenNote, Settled, Status, System, Timestamp,
 };
 pub use link::{Link, Page, Paused, Side};
-pub use outbox::{Action, Command, Entry, Outcome, Step};
+pub use outbox::{Action, Class, Command, Entry, Outcome, Step};
 pub use policy::{Identity, OnResolved, Policy, ReadLag};

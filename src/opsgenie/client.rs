@@ -1,5 +1,8 @@
 //! Opsgenie's alert API v2, as far as it is needed.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Method, RequestBuilder};
 use secrecy::SecretString;
@@ -37,6 +40,7 @@ pub struct Client {
     base: BaseUrl,
     key: HeaderValue,
     user: String,
+    made: Arc<AtomicU64>,
 }
 
 impl Client {
@@ -47,7 +51,13 @@ impl Client {
             base: BaseUrl::parse(&settings.base_url)?,
             key: http::key_header("GenieKey ", &settings.key)?,
             user: settings.user,
+            made: Arc::default(),
         })
+    }
+
+    /// How many requests this client and its clones have made so far, for whoever keeps to the rate limit.
+    pub fn requests_made(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.made)
     }
 
     /// Makes a call. Whatever goes wrong is an answer too.
@@ -141,6 +151,7 @@ impl Client {
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Answered, Failure> {
+        self.made.fetch_add(1, Ordering::Relaxed);
         Ok(Answered(self.http.send(request).await?))
     }
 }

@@ -1,6 +1,7 @@
 //! PagerDuty's REST API v2, as far as it is needed.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -49,6 +50,7 @@ pub struct Client {
     email: String,
     service_id: String,
     priorities: Arc<Mutex<Option<Priorities>>>,
+    made: Arc<AtomicU64>,
 }
 
 /// The account's priorities: their ids by their names in lower case.
@@ -72,7 +74,13 @@ impl Client {
             email,
             service_id: settings.service_id,
             priorities: Arc::new(Mutex::new(None)),
+            made: Arc::default(),
         })
+    }
+
+    /// How many requests this client and its clones have made so far, for whoever keeps to the rate limit.
+    pub fn requests_made(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.made)
     }
 
     /// Makes a call. Whatever goes wrong is an answer too.
@@ -270,6 +278,7 @@ impl Client {
     }
 
     async fn fetch<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Failure> {
+        self.made.fetch_add(1, Ordering::Relaxed);
         self.http.send(request).await?.read(failure)
     }
 }

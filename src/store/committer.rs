@@ -122,7 +122,7 @@ impl Committer {
     fn publish(&mut self) {
         for system in [System::Opsgenie, System::PagerDuty] {
             let changed = self.book.take_changed(system);
-            self.shared.publish(system, self.book.next_due(system), changed);
+            self.shared.publish(system, self.book.due(system), changed);
         }
     }
 }

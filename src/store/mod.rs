@@ -34,7 +34,7 @@ use std::thread::{self, JoinHandle};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use crate::engine::{AlertId, Entry, Event, IncidentId, Link, Outcome, System, Timestamp};
+use crate::engine::{AlertId, Class, Entry, Event, IncidentId, Link, Outcome, System, Timestamp};
 use book::Book;
 use committer::{Committer, Message, Ran, Request};
 use engine::Engine;
@@ -43,7 +43,8 @@ use shared::{Load, Shared};
 
 pub use error::StoreError;
 pub use types::{
-    Claim, DeadLetter, Decide, Discarded, Quarantined, Queued, Recorded, Settings, Summary, TimelineEntry, Verdict,
+    Claim, DeadLetter, Decide, Discarded, DueByClass, Quarantined, Queued, Recorded, Settings, Summary, TimelineEntry,
+    Verdict,
 };
 pub use url::{DatabaseUrl, DatabaseUrlError};
 
@@ -103,13 +104,27 @@ impl Store {
         self.ask(Some(load), move |book| book.quarantine(&item)).await
     }
 
-    /// Claims the first entries of up to `limit` lanes of `system` that are due at `now`, longest due first. Each is to be
-    /// ended by [`Store::settle`] or [`Store::release`]; the process's end ends all.
+    /// Claims the first entries of up to `limit` lanes of `system` that are due at `now`: the most urgent lanes first, of
+    /// those the longest due. Each is to be ended by [`Store::settle`] or [`Store::release`]; the process's end ends all.
     ///
     /// # Errors
     /// Fatal ones only.
     pub async fn claim(&self, system: System, limit: usize, now: Timestamp) -> Result<Vec<Claim>, StoreError> {
         self.ask(None, move |book| book.claim(system, limit, now)).await
+    }
+
+    /// The same, of lanes of that class alone.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub async fn claim_of(
+        &self,
+        class: Class,
+        system: System,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Vec<Claim>, StoreError> {
+        self.ask(None, move |book| book.claim_of(class, system, limit, now)).await
     }
 
     /// Stores how far a claimed entry has come. It stays claimed.
@@ -237,10 +252,10 @@ impl Store {
         self.ask(None, |book| Ok(book.summary())).await
     }
 
-    /// When the next entry for `system` is due, or was, as of the last commit. Costs nothing. A time more than ten minutes
-    /// ahead comes from a clock that was set back: so sleep ten minutes at most, then claim.
-    pub fn next_due(&self, system: System) -> Option<Timestamp> {
-        self.shared.next_due(system)
+    /// When the next entry for `system` is due, or was, by the class of its lane, as of the last commit. Costs nothing. A
+    /// time more than ten minutes ahead comes from a clock that was set back: claim now.
+    pub fn due(&self, system: System) -> DueByClass {
+        self.shared.due(system)
     }
 
     /// Waits until there may be new work for `system`, perhaps due only later. What came since the last wait counts, so

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering}
 use tokio::sync::{Notify, watch};
 
 use super::StoreError;
-use crate::engine::{System, Timestamp};
+use super::types::DueByClass;
+use crate::engine::{Class, System, Timestamp};
 
 /// How many bytes of events may wait to be stored.
 pub(super) const QUEUE_BYTES: usize = 64 << 20;
@@ -41,7 +42,7 @@ pub(super) struct Load {
 /// What is due for one system.
 #[derive(Debug)]
 struct Work {
-    due: AtomicI64,
+    due: [AtomicI64; Class::OF_COMMANDS.len()],
     changed: Notify,
 }
 
@@ -50,7 +51,7 @@ const NEVER: i64 = i64::MAX;
 
 impl Shared {
     pub(super) fn new(min_free_bytes: u64, free_bytes: u64) -> Self {
-        let work = || Work { due: AtomicI64::new(NEVER), changed: Notify::new() };
+        let work = || Work { due: std::array::from_fn(|_| AtomicI64::new(NEVER)), changed: Notify::new() };
         Self {
             failure: watch::Sender::new(None),
             closed: AtomicBool::new(false),
@@ -114,18 +115,22 @@ impl Shared {
         self.failure.subscribe()
     }
 
-    pub(super) fn publish(&self, system: System, due: Option<Timestamp>, changed: bool) {
+    pub(super) fn publish(&self, system: System, due: DueByClass, changed: bool) {
         let work = self.work(system);
-        work.due.store(due.map_or(NEVER, Timestamp::as_millis), Ordering::Release);
+        for (place, due) in work.due.iter().zip(due) {
+            place.store(due.map_or(NEVER, Timestamp::as_millis), Ordering::Release);
+        }
         if changed {
             // Kept until somebody waits, so that none is lost between a look and the wait.
             work.changed.notify_one();
         }
     }
 
-    pub(super) fn next_due(&self, system: System) -> Option<Timestamp> {
-        let due = self.work(system).due.load(Ordering::Acquire);
-        (due != NEVER).then_some(Timestamp::from_millis(due))
+    pub(super) fn due(&self, system: System) -> DueByClass {
+        self.work(system).due.each_ref().map(|due| {
+            let due = due.load(Ordering::Acquire);
+            (due != NEVER).then_some(Timestamp::from_millis(due))
+        })
     }
 
     pub(super) async fn changed(&self, system: System) {

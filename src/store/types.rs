@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{AlertId, Decision, Entry, Event, Link, Policy, Reason, System, Timestamp, decide};
+use crate::engine::{AlertId, Class, Decision, Entry, Event, Link, Policy, Reason, System, Timestamp, decide};
 
 /// A function that decides on events; [`decide()`] is the real one.
 pub type Decide = fn(Option<&Link>, &Event, &Policy) -> Decision;
@@ -47,11 +47,16 @@ pub enum Verdict {
     Decided(Vec<(Option<AlertId>, Reason)>),
 }
 
+/// When the first lane of each class is due, or was; in the order of [`Class::OF_COMMANDS`].
+pub type DueByClass = [Option<Timestamp>; Class::OF_COMMANDS.len()];
+
 /// An entry that is to be carried out now, by the one who asked for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
     /// The entry.
     pub entry: Entry,
+    /// What its lane was claimed as: the class of the most urgent entry in it.
+    pub class: Class,
     /// Its link, as it is now.
     pub link: Link,
     /// PagerDuty's ids of the notes that we wrote for the other links of the same incident: none of them is this link's.

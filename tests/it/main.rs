@@ -18,6 +18,7 @@ mod post;
 mod process;
 mod reconcile;
 mod rules;
+mod scarce;
 mod secrets;
 mod startup;
 mod tidy;

@@ -61,7 +61,38 @@ pub enum Action {
     },
 }
 
+/// What a vendor call is for, the most urgent first: who goes first when calls are scarce.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Class {
+    /// Somebody is to be paged, or it is being looked whether somebody should be.
+    Create,
+    /// A state or a priority: it stops a phone from ringing, or makes one ring.
+    State,
+    /// Talk.
+    Note,
+    /// A look at what no webhook told.
+    Reconcile,
+}
+
+impl Class {
+    /// All of them, the most urgent first.
+    pub const ALL: [Self; 4] = [Self::Create, Self::State, Self::Note, Self::Reconcile];
+
+    /// Those of commands, the most urgent first.
+    pub const OF_COMMANDS: [Self; 3] = [Self::Create, Self::State, Self::Note];
+}
+
 impl Action {
+    /// What its calls are for, the reads among them included.
+    pub fn class(&self) -> Class {
+        match self {
+            // Until a missed alert was read, nobody is paged for it.
+            Self::Create(_) | Self::FetchAlert => Class::Create,
+            Self::SetStatus { .. } | Self::UpdatePriority { .. } | Self::FetchIncident => Class::State,
+            Self::Note { .. } | Self::FetchNote { .. } => Class::Note,
+        }
+    }
+
     /// A word for logs and metrics.
     pub fn name(&self) -> &'static str {
         match self {
@@ -79,14 +110,7 @@ impl Action {
 
     /// Whether a page may depend on it: such a thing is never held by a pause.
     pub fn is_for_the_page(&self) -> bool {
-        match self {
-            Self::Create(_) | Self::FetchAlert => true,
-            Self::SetStatus { .. }
-            | Self::Note { .. }
-            | Self::UpdatePriority { .. }
-            | Self::FetchIncident
-            | Self::FetchNote { .. } => false,
-        }
+        self.class() == Class::Create
     }
 
     /// Whether it only reads what a decision needs.

@@ -3,21 +3,40 @@
 use std::ops::ControlFlow;
 
 use super::Book;
-use crate::engine::{Action, AlertId, Entry, Link, Page, Step, System, Timestamp};
+use crate::engine::{Action, AlertId, Class, Entry, Link, Page, Step, System, Timestamp};
 use crate::store::types::{Claim, DeadLetter};
 use crate::store::{StoreError, keys};
 
 impl Book {
-    /// Claims the first entries of up to `limit` lanes of `system` that are due at `now`, longest due first. A claimed
-    /// lane is nobody else's until it is released or settled, or the process ends.
+    /// Claims the first entries of up to `limit` lanes of `system` that are due at `now`: the most urgent lanes first, of
+    /// those the longest due. A lane is as urgent as its most urgent entry. A claimed lane is nobody else's until it is
+    /// released or settled, or the process ends.
     ///
     /// # Errors
     /// Fatal ones only.
     pub fn claim(&mut self, system: System, limit: usize, now: Timestamp) -> Result<Vec<Claim>, StoreError> {
+        let mut claims = Vec::new();
+        for class in Class::OF_COMMANDS {
+            claims.extend(self.claim_of(class, system, limit - claims.len(), now)?);
+        }
+        Ok(claims)
+    }
+
+    /// The same, of lanes of that class alone.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub fn claim_of(
+        &mut self,
+        class: Class,
+        system: System,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Vec<Claim>, StoreError> {
         self.transact(|book| {
             let mut claims = Vec::new();
             while claims.len() < limit {
-                let Some((alert, id)) = book.schedule.side_mut(system).claim(now) else { break };
+                let Some((alert, id)) = book.schedule.side_mut(system).claim(class, now) else { break };
                 let link: Link = book.table.need(&keys::link(&alert))?;
                 let mut entry: Entry = book.table.need(&keys::entry(system, &alert, id))?;
                 if book.is_held(&entry, &link)? {
@@ -27,7 +46,7 @@ impl Book {
                 // Whoever stored that it was sending has not said how that ended.
                 entry.step = entry.step.taken_up(now);
                 let sibling_notes = book.sibling_notes(&link)?;
-                claims.push(Claim { entry, link, sibling_notes });
+                claims.push(Claim { entry, class, link, sibling_notes });
             }
             Ok(claims)
         })

@@ -24,7 +24,7 @@ use waiting::{Waiting, WaitingRoom};
 pub use reads::LONGEST_LIST;
 
 use super::engine::Engine;
-use super::types::{Decide, Quarantined, Settings};
+use super::types::{Decide, DueByClass, Quarantined, Settings};
 use super::{StoreError, keys, record};
 use crate::engine::{AlertId, Entry, Policy, System, Timestamp};
 
@@ -155,10 +155,15 @@ impl Book {
         &self.policy
     }
 
-    /// When the next entry for `system` is due, or was. Entries that are held are not counted once a claim has met
-    /// them. A time more than ten minutes ahead comes from a clock that was set back: claim now.
+    /// When the next entry for `system` is due, or was, by the class of its lane. Entries that are held are not counted once a
+    /// claim has met them. A time more than ten minutes ahead comes from a clock that was set back: claim now.
+    pub fn due(&self, system: System) -> DueByClass {
+        self.schedule.side(system).due()
+    }
+
+    /// When the next entry for `system` is due, or was, whatever its class; see [`Book::due`].
     pub fn next_due(&self, system: System) -> Option<Timestamp> {
-        self.schedule.side(system).next_due()
+        self.due(system).into_iter().flatten().min()
     }
 
     /// Whether work for `system` was put in, put off or let go on since this was last asked.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
-use crate::engine::{AlertId, Entry, System, Timestamp};
+use crate::engine::{AlertId, Class, Entry, System, Timestamp};
 use crate::store::types::Queued;
 
 /// An entry due later than this was put off before the clock was set back: nothing is put off for so long.
@@ -21,27 +21,33 @@ pub(super) struct Schedule {
 #[derive(Debug, Default)]
 pub(super) struct Side {
     lanes: HashMap<AlertId, Lane>,
-    due: BTreeSet<(Timestamp, AlertId)>,
+    /// The lanes that nobody works on, by class and then by when they are due.
+    due: [BTreeSet<(Timestamp, AlertId)>; CLASSES],
     changed: bool,
 }
+
+const CLASSES: usize = Class::OF_COMMANDS.len();
 
 #[derive(Debug)]
 struct Lane {
     entries: VecDeque<Slot>,
+    /// How many entries there are of each class.
+    counts: [usize; CLASSES],
     state: State,
 }
 
 #[derive(Debug)]
 struct Slot {
     id: u64,
+    class: Class,
     queued_at: Timestamp,
     due_at: Timestamp,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// It lies in the set of what is due, at that time.
-    Due(Timestamp),
+    /// It lies in the set of what is due, of that class and at that time.
+    Due(Class, Timestamp),
     /// Somebody works on its first entry.
     Claimed,
     /// It is held until its link's page changes, or its link is resumed.
@@ -66,33 +72,55 @@ impl Schedule {
     }
 }
 
+impl Lane {
+    fn new() -> Self {
+        Self { entries: VecDeque::new(), counts: [0; CLASSES], state: State::Parked }
+    }
+
+    /// Puts an entry behind those with smaller numbers; whether it is the first now.
+    fn insert(&mut self, slot: Slot) -> bool {
+        self.counts[slot.class as usize] += 1;
+        // Somebody works on the first entry of a claimed lane, and it must stay the first.
+        let first = usize::from(self.state == State::Claimed);
+        let place = self.entries.partition_point(|other| other.id < slot.id).max(first);
+        self.entries.insert(place, slot);
+        place == 0
+    }
+
+    fn pop(&mut self) {
+        if let Some(slot) = self.entries.pop_front() {
+            self.counts[slot.class as usize] -= 1;
+        }
+    }
+
+    /// The class of its most urgent entry: what stands before that one is in its way.
+    fn class(&self) -> Option<Class> {
+        Class::OF_COMMANDS.into_iter().find(|class| self.counts[*class as usize] > 0)
+    }
+}
+
 impl Side {
     /// Takes in an entry, behind those with smaller numbers.
     pub(super) fn push(&mut self, entry: &Entry) {
-        let slot = Slot { id: entry.id, queued_at: entry.queued_at, due_at: entry.due_at };
-        let Some(lane) = self.lanes.get_mut(&entry.alert) else {
-            let lane = Lane { entries: VecDeque::from([slot]), state: State::Parked };
-            self.lanes.insert(entry.alert.clone(), lane);
-            self.wake(&entry.alert);
-            return;
-        };
-        // Somebody works on the first entry of a claimed lane, and it must stay the first.
-        let first = usize::from(lane.state == State::Claimed);
-        let place = lane.entries.partition_point(|other| other.id < slot.id).max(first);
-        lane.entries.insert(place, slot);
-        if place == 0 && matches!(lane.state, State::Due(_)) {
+        let class = entry.command.action.class();
+        let slot = Slot { id: entry.id, class, queued_at: entry.queued_at, due_at: entry.due_at };
+        let lane = self.lanes.entry(entry.alert.clone()).or_insert_with(Lane::new);
+        let (was_empty, class_before) = (lane.entries.is_empty(), lane.class());
+        let is_first = lane.insert(slot);
+        let moves = matches!(lane.state, State::Due(..)) && (is_first || lane.class() != class_before);
+        if was_empty || moves {
             self.wake(&entry.alert);
         }
     }
 
-    /// Claims the lane that has been due for longest, and says whose it is and which entry is its first.
-    pub(super) fn claim(&mut self, now: Timestamp) -> Option<(AlertId, u64)> {
+    /// Claims the lane of that class that has been due for longest, and says whose it is and which entry is its first.
+    pub(super) fn claim(&mut self, class: Class, now: Timestamp) -> Option<(AlertId, u64)> {
         let beyond = now.plus(LONGEST_WAIT);
-        let (_, alert) = self
-            .due
+        let due = self.due.get(class as usize)?;
+        let (_, alert) = due
             .first()
             .filter(|(due, _)| *due <= now)
-            .or_else(|| self.due.last().filter(|(due, _)| *due > beyond))
+            .or_else(|| due.last().filter(|(due, _)| *due > beyond))
             .cloned()?;
         self.put(&alert, State::Claimed);
         let first = self.lanes.get(&alert)?.entries.front()?.id;
@@ -129,7 +157,7 @@ impl Side {
     /// Ends the claim of a lane, and takes its first entry out.
     pub(super) fn pop(&mut self, alert: &AlertId) {
         if let Some(lane) = self.lanes.get_mut(alert) {
-            lane.entries.pop_front();
+            lane.pop();
         }
         self.wake(alert);
     }
@@ -140,9 +168,9 @@ impl Side {
         self.lanes.remove(alert).map(|lane| lane.entries.iter().map(|slot| slot.id).collect()).unwrap_or_default()
     }
 
-    /// When the next lane is due, or was.
-    pub(super) fn next_due(&self) -> Option<Timestamp> {
-        self.due.first().map(|(due, _)| *due)
+    /// When the next lane of each class is due, or was.
+    pub(super) fn due(&self) -> [Option<Timestamp>; CLASSES] {
+        self.due.each_ref().map(|due| due.first().map(|(due, _)| *due))
     }
 
     /// Whether a lane became due, now or later, since this was last asked.
@@ -160,12 +188,13 @@ impl Side {
         }
     }
 
-    /// Puts a lane where its first entry belongs; an empty one is gone.
+    /// Puts a lane where its first entry and its most urgent one belong; an empty one is gone.
     fn wake(&mut self, alert: &AlertId) {
-        let first = self.lanes.get(alert).and_then(|lane| lane.entries.front()).map(|slot| slot.due_at);
-        match first {
+        let lane = self.lanes.get(alert);
+        let place = lane.and_then(|lane| Some(State::Due(lane.class()?, lane.entries.front()?.due_at)));
+        match place {
             Some(due) => {
-                self.put(alert, State::Due(due));
+                self.put(alert, due);
                 self.changed = true;
             }
             None => {
@@ -176,11 +205,11 @@ impl Side {
 
     fn put(&mut self, alert: &AlertId, state: State) {
         let Some(lane) = self.lanes.get_mut(alert) else { return };
-        if let State::Due(due) = std::mem::replace(&mut lane.state, state) {
-            self.due.remove(&(due, alert.clone()));
+        if let State::Due(class, due) = std::mem::replace(&mut lane.state, state) {
+            self.due[class as usize].remove(&(due, alert.clone()));
         }
-        if let State::Due(due) = state {
-            self.due.insert((due, alert.clone()));
+        if let State::Due(class, due) = state {
+            self.due[class as usize].insert((due, alert.clone()));
         }
     }
 }

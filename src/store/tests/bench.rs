@@ -184,6 +184,10 @@ fn fake(link: Option<&Link>, event: &Event, policy: &Policy) -> Decision {
             AlertAction::AddNote { text } if text == "panic" => panic!("told to panic"),
             AlertAction::AddNote { .. } if link.page == Page::Joining => link.held.push(event.clone()),
             AlertAction::AddNote { text } => decision.commands.push(note_command(System::PagerDuty, text)),
+            AlertAction::Acknowledge { .. } => {
+                let action = Action::SetStatus { status: Status::Acknowledged, mark: 0 };
+                decision.commands.push(Command { to: System::PagerDuty, action });
+            }
             AlertAction::Other(text) => link.facts.description = Some(text.clone()),
             AlertAction::Delete => decision.link = None,
             _ => {}
@@ -281,6 +285,11 @@ pub(super) fn noted(alert: &str, text: &str) -> Event {
 /// The link is to hold that much.
 pub(super) fn filled(alert: &str, bytes: usize) -> Event {
     alert_event(alert, AlertAction::Other("x".repeat(bytes)))
+}
+
+/// Somebody takes the alert.
+pub(super) fn acknowledged(alert: &str) -> Event {
+    alert_event(alert, AlertAction::Acknowledge { note: None })
 }
 
 /// The link is to go away.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::bench::*;
 use crate::engine::outbox::call::IncidentState;
-use crate::engine::{Action, Entry, Outcome, Status, Step, System};
+use crate::engine::{Action, Class, Entry, Outcome, Status, Step, System};
 use crate::store::{Claim, StoreError};
 
 on_both_engines! {
@@ -19,6 +19,9 @@ on_both_engines! {
     a_look_is_never_stored
     a_clock_set_back_holds_nothing_up
     lanes_come_longest_due_first_and_no_more_than_asked
+    the_most_urgent_lanes_come_first
+    a_lane_is_as_urgent_as_its_most_urgent_entry
+    lanes_are_as_urgent_after_a_restart
     only_a_claimed_entry_can_be_settled
     a_claim_on_a_removed_link_is_void
     behind_a_dead_create_pagerduty_waits_and_opsgenie_does_not
@@ -168,6 +171,56 @@ fn lanes_come_longest_due_first_and_no_more_than_asked(mut bench: Bench) {
     let claims = bench.book().claim(System::PagerDuty, 2, now).unwrap();
     assert_eq!(claims.iter().map(|claim| claim.entry.alert.as_str()).collect::<Vec<_>>(), ["B", "C"]);
     assert_eq!(bench.book().claim(System::PagerDuty, 2, now).unwrap().len(), 1);
+}
+
+/// Three alerts, of which A and B have been paged for; what waits for C, B and A is a page, a state and a note.
+fn one_lane_of_each_class(bench: &mut Bench) {
+    for (alert, incident) in [("A", "P1"), ("B", "P2")] {
+        bench.record(created(alert));
+        bench.settle_one(System::PagerDuty, became(incident));
+    }
+    bench.record(noted("A", "talk"));
+    bench.record(noted("B", "in the way"));
+    bench.record(acknowledged("B"));
+    bench.record(created("C"));
+}
+
+fn the_most_urgent_lanes_come_first(mut bench: Bench) {
+    one_lane_of_each_class(&mut bench);
+    let claims = bench.claim(System::PagerDuty);
+    let classes: Vec<_> = claims.iter().map(|claim| (claim.entry.alert.as_str(), claim.class)).collect();
+    assert_eq!(classes, [("C", Class::Create), ("B", Class::State), ("A", Class::Note)]);
+    assert_eq!(texts(&claims), ["create", "in the way", "talk"]);
+}
+
+fn a_lane_is_as_urgent_as_its_most_urgent_entry(mut bench: Bench) {
+    one_lane_of_each_class(&mut bench);
+    assert_eq!(bench.book().due(System::PagerDuty), [Some(NOW); 3]);
+    for (class, alert) in [(Class::Note, "A"), (Class::State, "B"), (Class::State, "B")] {
+        let claims = bench.book().claim_of(class, System::PagerDuty, 9, NOW).unwrap();
+        assert_eq!(claims.len(), 1, "{class:?}");
+        assert_eq!((claims[0].entry.alert.as_str(), claims[0].class), (alert, class));
+        bench.book().settle(claims[0].entry.clone(), noted_as("n"), NOW).unwrap();
+    }
+    assert_eq!(bench.book().due(System::PagerDuty), [Some(NOW), None, None]);
+    // A state behind a note makes the lane more urgent, and a lane that is put off stays as urgent as it was.
+    bench.record(noted("A", "more talk"));
+    assert_eq!(bench.book().due(System::PagerDuty), [Some(NOW), None, Some(NOW)]);
+    bench.record(acknowledged("A"));
+    assert_eq!(bench.book().due(System::PagerDuty), [Some(NOW), Some(NOW), None]);
+    let later = NOW.plus(Duration::from_secs(30));
+    let entry = bench.book().claim_of(Class::State, System::PagerDuty, 9, NOW).unwrap().remove(0).entry;
+    assert_eq!(text(&entry), "more talk");
+    bench.book().put_off(Entry { due_at: later, ..entry }).unwrap();
+    assert_eq!(bench.book().due(System::PagerDuty), [Some(NOW), Some(later), None]);
+}
+
+fn lanes_are_as_urgent_after_a_restart(mut bench: Bench) {
+    one_lane_of_each_class(&mut bench);
+    bench.commit();
+    bench.reopen();
+    let claims = bench.claim(System::PagerDuty);
+    assert_eq!(texts(&claims), ["create", "in the way", "talk"]);
 }
 
 fn only_a_claimed_entry_can_be_settled(mut bench: Bench) {

@@ -45,7 +45,12 @@ pub(super) fn failed(entry: Entry, link: &Link, failure: Failure, call: Made) ->
     // A read that fails changes nothing about what is known of the write before it.
     let untouched = if wrote || matches!(entry.step, Step::Looked(_)) { Step::Ready } else { entry.step.clone() };
     match failure {
-        Failure::TryAgain { reason, hold } => later(Entry { step: untouched, ..entry }, reason, hold, now),
+        // The vendor asks everybody to wait: that is no fault of the entry, and uses up none of its patience.
+        Failure::TryAgain { reason, hold: Some(hold) } => {
+            let (due_at, trouble) = (now.plus(hold), Some(reason));
+            Settlement::Later { entry: Entry { step: untouched, due_at, trouble, ..entry }, hold: Some(hold) }
+        }
+        Failure::TryAgain { reason, hold: None } => later(Entry { step: untouched, ..entry }, reason, None, now),
         Failure::Unclear { reason, hold } => {
             let step = if wrote { Step::Unsure { since: now } } else { untouched };
             later(Entry { step, ..entry }, reason, hold, now)

@@ -46,6 +46,21 @@ fn a_vendor_that_asks_everybody_to_wait_is_heard() {
 }
 
 #[test]
+fn what_everybody_waits_for_uses_up_nobodys_patience() {
+    let hold = Some(Duration::from_secs(60));
+    for mut entry in [create().sending(), note(System::PagerDuty).unsure(), state(System::Opsgenie, Status::Open)] {
+        for minute in 0..10_000 {
+            let answer = Answer::Failed(Failure::TryAgain { reason: "429".into(), hold });
+            let settled = settle(entry, &link(), &[], answer, made(minute * 60_000));
+            let Settlement::Later { entry: later, .. } = settled else { panic!("{settled:?}") };
+            assert_eq!((later.attempt, later.waited_ms), (0, 0));
+            assert_eq!((later.due_at, later.trouble.as_deref()), (at((minute + 1) * 60_000), Some("429")));
+            entry = later;
+        }
+    }
+}
+
+#[test]
 fn look_ups_end_with_what_was_read() {
     let [alert, incident_, note] = fetches();
     assert_eq!(settle_line(&alert, &link(), alert_is(Status::Open), 5), "fetched alert true");
