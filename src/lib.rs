@@ -28,6 +28,7 @@ pub mod config;
 pub mod delivery;
 pub mod engine;
 pub mod http;
+pub mod operator;
 pub mod opsgenie;
 pub mod pagerduty;
 pub mod reconcile;

@@ -32,7 +32,7 @@ use crate::clock::now;
 use crate::engine::{AlertId, Event, EventBody, Reason, System};
 use crate::opsgenie;
 use crate::pagerduty;
-use crate::store::{Quarantined, Recorded, Store, StoreError, Verdict};
+use crate::store::{Form, Quarantined, Recorded, Store, StoreError, Verdict};
 use limits::{Connections, Seldom};
 
 /// The largest body that is read. PagerDuty never sends more than 256 KB, and Opsgenie's texts are short.
@@ -342,6 +342,7 @@ impl Visit {
             received_at: now(),
             reason: reason.clone(),
             body,
+            form: Form::Webhook,
             request_id: Some(self.request_id.clone()),
         };
         match state.doors.store.quarantine(item).await {

@@ -85,6 +85,14 @@ pub struct Authentic {
 }
 
 impl Authentic {
+    /// A webhook out of the quarantine, as [`Authentic::body_without_headers`] gave it: the door had let it in when it came.
+    pub fn kept(body: &[u8]) -> Result<Self, NotAuthentic> {
+        match serde_json::from_slice(body) {
+            Ok(body @ Value::Object(_)) => Ok(Self { body }),
+            Ok(_) | Err(_) => Err(NotAuthentic::NotAnObject),
+        }
+    }
+
     /// Reads it into the engine's words.
     pub fn parse(&self, now: Timestamp) -> Result<Event, Unreadable> {
         let body: WireBody = read(&self.body, "the body")?;

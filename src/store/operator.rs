@@ -1,7 +1,7 @@
 //! What an operator may do by a handle on the store.
 
-use super::{DeadLetter, Discarded, Recorded, Store, StoreError};
-use crate::engine::{AlertId, Order, Timestamp};
+use super::{DeadLetter, Discarded, Quarantined, Recorded, Store, StoreError, Waits};
+use crate::engine::{AlertId, Event, Order, Timestamp};
 
 impl Store {
     /// Holds the commands of an alert's link until [`Store::resume`]: what is heard of either side is recorded still, and a page
@@ -40,6 +40,40 @@ impl Store {
     /// Fatal ones only.
     pub async fn discard(&self, entry: u64, now: Timestamp) -> Result<Option<Discarded>, StoreError> {
         self.ask(None, move |book| book.discard(entry, now)).await
+    }
+
+    /// What lies in the quarantine under that number.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub async fn quarantined_under(&self, number: u64) -> Result<Option<Quarantined>, StoreError> {
+        self.ask(None, move |book| book.quarantined_under(number)).await
+    }
+
+    /// Takes in the event that was read from what lies under that number, in its place. A creation is looked at before it
+    /// pages: it may be over long since. Returns nothing if nothing lies there.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub async fn replay(&self, number: u64, event: Event) -> Result<Option<Recorded>, StoreError> {
+        self.ask(None, move |book| book.replay(number, event)).await
+    }
+
+    /// Drops for good what lies under that number, and returns it, if there is something.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub async fn discard_quarantined(&self, number: u64) -> Result<Option<Quarantined>, StoreError> {
+        self.ask(None, move |book| book.discard_quarantined(number)).await
+    }
+
+    /// What waits for incidents that are being created, in the order it came; at most
+    /// [`book::LONGEST_LIST`](super::book::LONGEST_LIST).
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub async fn waiting(&self) -> Result<Vec<Waits>, StoreError> {
+        self.ask(None, |book| book.waiting()).await
     }
 
     async fn order(&self, alert: &AlertId, order: Order, now: Timestamp) -> Result<Recorded, StoreError> {

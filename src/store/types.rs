@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{AlertId, Class, Decision, Entry, Event, Link, Policy, Reason, System, Timestamp, decide};
+use crate::engine::{
+    AlertId, Class, Decision, Entry, Event, IncidentId, Link, Policy, Reason, System, Timestamp, decide,
+};
 
 /// A function that decides on events; [`decide()`] is the real one.
 pub type Decide = fn(Option<&Link>, &Event, &Policy) -> Decision;
@@ -63,21 +65,46 @@ pub struct Claim {
     pub sibling_notes: Vec<String>,
 }
 
-/// Something authentic that could not be read.
+/// Something authentic that could not be read, or that found no room to wait in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quarantined {
     /// Who sent it.
     pub system: System,
     /// When it came, by our clock.
     pub received_at: Timestamp,
-    /// Why it could not be read.
+    /// Why it lies here.
     pub reason: String,
     /// What was sent, without its headers.
     #[serde(with = "body")]
     pub body: Vec<u8>,
+    /// What the body holds.
+    #[serde(default)]
+    pub form: Form,
     /// Names the delivery in logs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
+}
+
+/// What lies in the quarantine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Form {
+    /// A webhook as it was sent.
+    #[default]
+    Webhook,
+    /// An event that was read from one, as JSON.
+    Event,
+}
+
+/// An event that waits for its link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waits {
+    /// Its number; later ones are larger.
+    pub number: u64,
+    /// The incident that nobody knows yet.
+    pub incident: IncidentId,
+    /// The event.
+    pub event: Event,
 }
 
 /// Something that happened to a link, and what was made of it.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::outbox::FetchedAlert;
-use super::{Actor, AlertId, IncidentId, Status, System, Timestamp};
+use super::{Actor, AlertAction, AlertEvent, AlertId, Event, EventBody, IncidentId, Status, System, Timestamp};
 
 /// A look at one side of a link.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +23,23 @@ pub struct Polled {
 const KEPT: usize = 10;
 
 impl Polled {
+    /// A creation that is told of long after, as a look that shows the alert open: then it is read before it pages. Nothing if
+    /// it is no creation, or does not tell when the alert was created: a look at such an alert never pages.
+    pub fn of_creation(event: &Event) -> Option<Event> {
+        let EventBody::Alert(AlertEvent { alert, facts, action: AlertAction::Create }) = &event.body else {
+            return None;
+        };
+        facts.created_at?;
+        let seen = FetchedAlert { facts: facts.clone(), status: Status::Open, at: event.occurred_at };
+        let polled = Self {
+            alert: alert.clone(),
+            read_started: event.received_at,
+            unfinished: false,
+            seen: Seen::Alert { alert: seen, may_page: true },
+        };
+        Some(Event { body: EventBody::Polled(Box::new(polled)), ..event.clone() })
+    }
+
     /// The same with no more than its newest notes, for the timeline.
     #[must_use]
     pub fn abridged(mut self) -> Self {

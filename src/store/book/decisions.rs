@@ -9,7 +9,7 @@ use crate::engine::{
     Action, Actor, AlertId, Command, Entry, Event, EventBody, IncidentChange, IncidentEvent, IncidentId, Link, Outcome,
     Page, Reason, Settled, System, Timestamp,
 };
-use crate::store::types::{DeadLetter, Quarantined, Recorded, TimelineEntry, Verdict};
+use crate::store::types::{DeadLetter, Form, Quarantined, Recorded, TimelineEntry, Verdict};
 use crate::store::{StoreError, keys};
 
 /// What a transaction has come to so far.
@@ -29,13 +29,7 @@ impl Book {
             if let EventBody::Polled(polled) = &mut event.body {
                 polled.unfinished = book.changes_state(polled.seen.system(), &polled.alert)?;
             }
-            if book.is_repeat(&event)? {
-                return Ok(Recorded { verdict: Verdict::Repeat, commands: 0 });
-            }
-            if let Some(verdict) = book.let_wait(&event)? {
-                return Ok(Recorded { verdict, commands: 0 });
-            }
-            book.decide_all(event)
+            book.take_in(event)
         })
     }
 
@@ -75,6 +69,17 @@ impl Book {
         })
     }
 
+    /// Decides on an event, or lets it wait, unless it is a repeat.
+    pub(super) fn take_in(&mut self, event: Event) -> Result<Recorded, StoreError> {
+        if self.is_repeat(&event)? {
+            return Ok(Recorded { verdict: Verdict::Repeat, commands: 0 });
+        }
+        if let Some(verdict) = self.let_wait(&event)? {
+            return Ok(Recorded { verdict, commands: 0 });
+        }
+        self.decide_all(event)
+    }
+
     /// Whether a change of state is in the alert's lane to `system`, perhaps on its way right now.
     fn changes_state(&self, system: System, alert: &AlertId) -> Result<bool, StoreError> {
         let entries = self.table.list::<Entry>(&keys::lane(system, alert), usize::MAX)?;
@@ -105,16 +110,14 @@ impl Book {
             return Ok(None);
         }
         if self.waiting.is_full() {
-            let item = Quarantined {
+            let number = self.put_in_quarantine(&Quarantined {
                 system: System::PagerDuty,
                 received_at: event.received_at,
                 reason: "too many notes wait for incidents that are being created".to_owned(),
                 body: serde_json::to_vec(event).unwrap_or_default(),
+                form: Form::Event,
                 request_id: event.request_id.clone(),
-            };
-            let number = next(&mut self.counters.quarantine);
-            self.counters.quarantined += 1;
-            self.table.put_new(&keys::quarantined(number), &item)?;
+            })?;
             return Ok(Some(Verdict::Quarantined(number)));
         }
         let number = next(&mut self.counters.waiting);
@@ -198,7 +201,7 @@ impl Book {
     }
 
     /// The alerts whose links an event concerns.
-    fn alerts_of(&self, event: &Event) -> Result<Vec<AlertId>, StoreError> {
+    pub(super) fn alerts_of(&self, event: &Event) -> Result<Vec<AlertId>, StoreError> {
         let named = match &event.body {
             EventBody::Alert(happened) => Some(happened.alert.clone()),
             EventBody::Settled(settled) => Some(settled.entry.alert.clone()),

@@ -7,6 +7,7 @@
 mod decisions;
 mod lanes;
 mod operator;
+mod quarantine;
 mod reads;
 mod schedule;
 mod table;
@@ -24,7 +25,7 @@ use waiting::{Waiting, WaitingRoom};
 pub use reads::LONGEST_LIST;
 
 use super::engine::Engine;
-use super::types::{Decide, DueByClass, Quarantined, Settings};
+use super::types::{Decide, DueByClass, Settings};
 use super::{StoreError, keys, record};
 use crate::engine::{AlertId, Entry, Policy, System, Timestamp};
 
@@ -107,19 +108,6 @@ impl Book {
             book.table.commit()?;
             book.committed_counters = book.counters.clone();
             Ok(())
-        })
-    }
-
-    /// Puts away what could not be read, and says under which number.
-    ///
-    /// # Errors
-    /// Fatal ones only.
-    pub fn quarantine(&mut self, item: &Quarantined) -> Result<u64, StoreError> {
-        self.transact(|book| {
-            let number = next(&mut book.counters.quarantine);
-            book.counters.quarantined += 1;
-            book.table.put_new(&keys::quarantined(number), item)?;
-            Ok(number)
         })
     }
 

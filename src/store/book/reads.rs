@@ -1,8 +1,9 @@
 //! What can be looked up.
 
 use super::Book;
+use super::waiting::Waiting;
 use crate::engine::{AlertId, Entry, IncidentId, Link, System, Timestamp};
-use crate::store::types::{DeadLetter, Quarantined, Summary, TimelineEntry};
+use crate::store::types::{DeadLetter, Quarantined, Summary, TimelineEntry, Waits};
 use crate::store::{StoreError, keys, record};
 
 /// How much a list shows at most, from its beginning.
@@ -78,6 +79,19 @@ impl Book {
         let numbered = rows.into_iter().map(|(key, item)| {
             let number = keys::number(&key).ok_or_else(|| record::damaged(&key, "its key holds no number"))?;
             Ok((number, item))
+        });
+        numbered.collect()
+    }
+
+    /// What waits for incidents that are being created, in the order it came.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub fn waiting(&self) -> Result<Vec<Waits>, StoreError> {
+        let rows: Vec<(Vec<u8>, Waiting)> = self.table.list(keys::WAITING, LONGEST_LIST)?;
+        let numbered = rows.into_iter().map(|(key, Waiting { incident, event, .. })| {
+            let number = keys::number(&key).ok_or_else(|| record::damaged(&key, "its key holds no number"))?;
+            Ok(Waits { number, incident, event })
         });
         numbered.collect()
     }

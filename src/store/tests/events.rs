@@ -3,7 +3,7 @@
 use super::bench::*;
 use crate::engine::{Page, System, Timestamp};
 use crate::store::keys;
-use crate::store::{Quarantined, Verdict};
+use crate::store::{Form, Quarantined, Verdict};
 
 on_both_engines! {
     reads_in_a_batch_see_the_batch
@@ -187,6 +187,7 @@ fn quarantined_bodies_come_back_byte_for_byte(mut bench: Bench) {
         received_at: NOW,
         reason: "no alert".to_owned(),
         body: body.to_vec(),
+        form: Form::Webhook,
         request_id: Some("r".to_owned()),
     };
     let items = [item(b"{\"text\": \"\xc3\xa9\"}"), item(&[0xff, 0, 0x80]), item(&vec![b'x'; 1 << 20])];

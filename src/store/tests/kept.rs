@@ -16,7 +16,7 @@ use crate::engine::{
     IncidentEvent, IncidentNote, Link, Outcome, Page, Priority, Reason, Settled, Status, System, Timestamp,
 };
 use crate::store::engine::Batch;
-use crate::store::{DeadLetter, Quarantined, TimelineEntry, keys};
+use crate::store::{DeadLetter, Form, Quarantined, TimelineEntry, keys};
 
 /// One value of every kind, with every variant in one of them.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -246,6 +246,7 @@ fn values() -> Values {
         received_at: at,
         reason: "`action` is missing".to_owned(),
         body: body.to_vec(),
+        form: Form::Webhook,
         request_id: Some("w-1".to_owned()),
     };
     Values {

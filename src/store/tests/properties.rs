@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::bench::*;
 use crate::store::engine::{Batch, Row};
 use crate::store::record::{self, Stored};
-use crate::store::{Quarantined, StoreError};
+use crate::store::{Form, Quarantined, StoreError};
 
 fn few() -> ProptestConfig {
     ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() }
@@ -105,7 +105,7 @@ proptest! {
     #[test]
     fn a_body_in_quarantine_comes_out_as_it_went_in(body in any::<Vec<u8>>(), reason in any::<String>()) {
         let item = Quarantined {
-            system: crate::engine::System::PagerDuty, received_at: NOW, reason, body, request_id: None,
+            system: crate::engine::System::PagerDuty, received_at: NOW, reason, body, form: Form::Webhook, request_id: None,
         };
         let stored = serde_json::to_vec(&item).unwrap();
         prop_assert_eq!(serde_json::from_slice::<Quarantined>(&stored).unwrap(), item);

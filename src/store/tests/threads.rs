@@ -9,7 +9,7 @@ use crate::store::engine::{Batch, Engine};
 use crate::store::keeper::Keeper;
 use crate::store::memory::MemoryEngine;
 use crate::store::shared::{QUEUE_BYTES, QUEUE_REQUESTS};
-use crate::store::{DatabaseUrl, Quarantined, Settings, Store, StoreError, Verdict, keys};
+use crate::store::{DatabaseUrl, Form, Quarantined, Settings, Store, StoreError, Verdict, keys};
 
 fn on(memory: &MemoryEngine) -> Store {
     Store::on(Engine::Memory(memory.clone()), settings(), NOW).unwrap()
@@ -80,6 +80,7 @@ async fn a_full_queue_refuses_what_comes_from_outside_only() {
         received_at: NOW,
         reason: String::new(),
         body: b"x".to_vec(),
+        form: Form::Webhook,
         request_id: None,
     };
     let bytes = vec![store.shared.admit(QUEUE_BYTES).unwrap()];

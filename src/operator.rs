@@ -1,0 +1,67 @@
+//! What an operator does beside what the store alone can do.
+
+use crate::clock::now;
+use crate::engine::{Event, System};
+use crate::opsgenie;
+use crate::pagerduty::webhook::{Inbound, parse};
+use crate::store::{Form, Quarantined, Recorded, Store, StoreError};
+
+/// What became of something in the quarantine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Replayed {
+    /// It could be read now, and was recorded.
+    Recorded(Recorded),
+    /// It could be read now, and is an event of a type that is none of our business: it is gone.
+    NothingToDo(String),
+    /// It cannot be read still, for that reason, and stays.
+    Unreadable(String),
+    /// Nothing lies under that number.
+    NotThere,
+}
+
+/// Reads what lies in the quarantine under that number as its door does now, and records it.
+///
+/// # Errors
+/// Fatal ones of the store only.
+pub async fn replay(store: &Store, number: u64) -> Result<Replayed, StoreError> {
+    let Some(item) = store.quarantined_under(number).await? else { return Ok(Replayed::NotThere) };
+    match read(&item) {
+        Ok(Read::Event(event)) => {
+            let event = Event { request_id: item.request_id, ..*event };
+            Ok(store.replay(number, event).await?.map_or(Replayed::NotThere, Replayed::Recorded))
+        }
+        Ok(Read::Nothing(event_type)) => {
+            store.discard_quarantined(number).await?;
+            Ok(Replayed::NothingToDo(event_type))
+        }
+        Err(reason) => Ok(Replayed::Unreadable(reason)),
+    }
+}
+
+/// What something in the quarantine says.
+enum Read {
+    Event(Box<Event>),
+    Nothing(String),
+}
+
+fn read(item: &Quarantined) -> Result<Read, String> {
+    match (item.form, item.system) {
+        // It was read when it came, and its ids were put down then: they must not make a repeat of it.
+        (Form::Event, _) => {
+            let event: Event = serde_json::from_slice(&item.body).map_err(|error| error.to_string())?;
+            Ok(Read::Event(Box::new(Event { dedupe: Vec::new(), ..event })))
+        }
+        (Form::Webhook, System::Opsgenie) => {
+            let webhook = opsgenie::webhook::Authentic::kept(&item.body).map_err(|error| error.to_string())?;
+            let event = webhook.parse(now()).map_err(|error| error.to_string())?;
+            Ok(Read::Event(Box::new(event)))
+        }
+        (Form::Webhook, System::PagerDuty) => {
+            match parse(&item.body, None, now()).map_err(|error| error.to_string())? {
+                Inbound::Event(event) => Ok(Read::Event(Box::new(event))),
+                Inbound::Ping => Ok(Read::Nothing("pagey.ping".to_owned())),
+                Inbound::Ignored(event_type) => Ok(Read::Nothing(event_type)),
+            }
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! The quarantine: what was authentic and could not be read, until somebody looks at it.
+
+use super::{Book, next};
+use crate::engine::{Event, Polled};
+use crate::store::types::{Quarantined, Recorded};
+use crate::store::{StoreError, keys};
+
+impl Book {
+    /// Puts away what could not be read, and says under which number.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub fn quarantine(&mut self, item: &Quarantined) -> Result<u64, StoreError> {
+        self.transact(|book| book.put_in_quarantine(item))
+    }
+
+    /// What lies in the quarantine under that number.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub fn quarantined_under(&self, number: u64) -> Result<Option<Quarantined>, StoreError> {
+        self.table.get(&keys::quarantined(number))
+    }
+
+    /// Takes in the event that was read from what lies under that number, in its place. A creation is looked at before it
+    /// pages: it may be over long since. Returns nothing if nothing lies there.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub fn replay(&mut self, number: u64, event: Event) -> Result<Option<Recorded>, StoreError> {
+        self.transact(|book| {
+            if book.take_from_quarantine(number)?.is_none() {
+                return Ok(None);
+            }
+            let event = match Polled::of_creation(&event) {
+                Some(look) if book.alerts_of(&event)?.is_empty() => look,
+                Some(_) | None => event,
+            };
+            book.take_in(event).map(Some)
+        })
+    }
+
+    /// Drops what lies under that number, and returns it, if there is something.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub fn discard_quarantined(&mut self, number: u64) -> Result<Option<Quarantined>, StoreError> {
+        self.transact(|book| book.take_from_quarantine(number))
+    }
+
+    pub(super) fn put_in_quarantine(&mut self, item: &Quarantined) -> Result<u64, StoreError> {
+        let number = next(&mut self.counters.quarantine);
+        self.counters.quarantined += 1;
+        self.table.put_new(&keys::quarantined(number), item)?;
+        Ok(number)
+    }
+
+    fn take_from_quarantine(&mut self, number: u64) -> Result<Option<Quarantined>, StoreError> {
+        let key = keys::quarantined(number);
+        let Some(item) = self.table.get(&key)? else { return Ok(None) };
+        self.table.delete(&key)?;
+        self.counters.quarantined = self.counters.quarantined.saturating_sub(1);
+        Ok(Some(item))
+    }
+}
