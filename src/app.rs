@@ -180,7 +180,7 @@ impl Application {
     }
 }
 
-fn policy(config: &Config, tuning: &Tuning) -> Policy {
+pub(crate) fn policy(config: &Config, tuning: &Tuning) -> Policy {
     Policy {
         on_pagerduty_resolved: config.on_pagerduty_resolved,
         identity: Identity {

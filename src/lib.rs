@@ -20,10 +20,12 @@
 //! - [`delivery`]: makes the calls that are due, and stores what came of them.
 //! - [`server`]: the public listener.
 //! - [`config`], [`telemetry`], [`clock`]: what surrounds it.
+//! - [`operator`], [`command`]: what an operator does, and the command line for it.
 //! - [`app`]: all of it put together; [`sandbox`]: all of it between two simulated vendors.
 
 pub mod app;
 pub mod clock;
+pub mod command;
 pub mod config;
 pub mod delivery;
 pub mod engine;

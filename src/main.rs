@@ -21,6 +21,8 @@ struct Arguments {
 enum Subcommands {
     /// Take webhooks and pass on what they tell (the default).
     Serve,
+    #[command(flatten)]
+    Operator(crosspage::command::Command),
     /// Try crosspage between two simulated vendors on this machine; no account is needed.
     #[cfg(feature = "sandbox")]
     #[command(after_help = "Example: crosspage sandbox --once")]
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
     };
     let code = match arguments.command.unwrap_or(Subcommands::Serve) {
         Subcommands::Serve => runtime.block_on(serve()),
+        Subcommands::Operator(command) => runtime.block_on(crosspage::command::run(command)),
         #[cfg(feature = "sandbox")]
         Subcommands::Sandbox(options) => runtime.block_on(crosspage::sandbox::run(options)),
     };

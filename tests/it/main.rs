@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect should fail")]
 
+mod commands;
 mod contract;
 mod crash;
 mod delivery;

@@ -1,9 +1,14 @@
 //! What an operator may do while crosspage runs.
 
 use crosspage::clock;
+use crosspage::engine::{Event, EventBody, System};
+use crosspage::operator::{Replayed, replay};
+use crosspage::store::{Form, Quarantined};
+use serde_json::{Value, json};
 use simulators::Fault;
 
-use crate::harness::{ADA, JANE, World};
+use crate::harness::{ADA, JANE, Plan, World};
+use crate::post::from_opsgenie;
 use crate::reconcile::{after_passes, plan as listening_and_looking};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,4 +129,84 @@ async fn a_dead_letter_stands_for_its_drift_until_it_is_redriven() {
     after_passes(&world, 2).await;
     world.settle().await;
     world.end().await;
+}
+
+/// Puts something into the quarantine as if an earlier version could not have read it; returns its number.
+async fn put_away(world: &World, system: System, form: Form, body: &Value) -> u64 {
+    let (reason, request_id) = ("an earlier version did not know it".to_owned(), Some("w-1".to_owned()));
+    let body = body.to_string().into_bytes();
+    let item = Quarantined { system, received_at: clock::now(), reason, body, form, request_id };
+    world.app().store().quarantine(item).await.unwrap()
+}
+
+/// A webhook of Opsgenie's that tells all of an alert that is needed to page for it.
+fn creation(world: &World, alert: &str) -> Value {
+    let mut body = from_opsgenie(&simulators::opsgenie::Options::default().integration_id, "Create", alert);
+    body["alert"]["createdAt"] = json!(world.opsgenie.model().alert(alert).unwrap().created_at_ms);
+    body
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_can_be_read_by_now_is_replayed_and_pages_only_for_what_is_open() {
+    let world = Plan::new().start().await;
+    world.hold_webhooks();
+    let (open, closed) = (world.alert("Disk full"), world.alert("CPU busy"));
+    world.opsgenie.model().human_closes(&closed, JANE, None);
+    for alert in [&open, &closed] {
+        let number = put_away(&world, System::Opsgenie, Form::Webhook, &creation(&world, alert)).await;
+        let replayed = replay(world.app().store(), number).await.unwrap();
+        assert!(matches!(&replayed, Replayed::Recorded(recorded) if recorded.commands == 1), "{replayed:?}");
+        assert_eq!(replay(world.app().store(), number).await.unwrap(), Replayed::NotThere);
+    }
+    world.until("the open one pages", async || world.incidents_of(&open).len() == 1).await;
+    let done = async || world.app().store().summary().await.unwrap().opsgenie.entries == 0;
+    world.until("the closed one was looked at", done).await;
+    assert!(world.incidents_of(&closed).is_empty());
+    assert_eq!(world.app().store().link(&closed.as_str().try_into().unwrap()).await.unwrap(), None);
+    assert_eq!(world.app().store().summary().await.unwrap().quarantined, 0);
+    world.release_opsgenie();
+    world.release_pagerduty();
+    world.settle().await;
+    assert_eq!(world.incidents_of(&open).len(), 1);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pagerduty_webhook_and_an_event_are_replayed_and_what_is_unreadable_still_stays() {
+    let world = World::new().await;
+    let (alert, incident) = world.linked("Disk full").await;
+    let note = |id: &str, text: &str| {
+        let note = json!({ "incident": { "id": incident }, "id": id, "content": text, "trimmed": false, "type": "incident_note" });
+        let agent = json!({ "id": ADA, "summary": "Ada Oncall", "type": "user_reference" });
+        json!({ "event": { "id": format!("E{id}"), "event_type": "incident.annotated", "agent": agent, "data": note } })
+    };
+    let store = world.app().store();
+    let webhook = put_away(&world, System::PagerDuty, Form::Webhook, &note("N1", "kept")).await;
+    assert!(matches!(replay(store, webhook).await.unwrap(), Replayed::Recorded(_)));
+    // An event that had found no room to wait in: its ids were put down when it came.
+    let event = crosspage::pagerduty::webhook::parse(note("N2", "no room").to_string().as_bytes(), None, clock::now());
+    let Ok(crosspage::pagerduty::webhook::Inbound::Event(event)) = event else { panic!("{event:?}") };
+    assert!(matches!(&event, Event { dedupe, body: EventBody::Incident(_), .. } if !dedupe.is_empty()));
+    let ids_only = Event { body: EventBody::Incident(unknown_incident()), ..event.clone() };
+    store.record(ids_only).await.unwrap();
+    let body = serde_json::to_value(&event).unwrap();
+    let without_room = put_away(&world, System::PagerDuty, Form::Event, &body).await;
+    assert!(matches!(replay(store, without_room).await.unwrap(), Replayed::Recorded(_)));
+    world.settle().await;
+    assert_eq!(world.alert_notes(&alert), ["[PagerDuty] Ada Oncall: kept", "[PagerDuty] Ada Oncall: no room"]);
+
+    let ping = json!({ "event": { "id": "E9", "event_type": "pagey.ping", "data": {} } });
+    let ping = put_away(&world, System::PagerDuty, Form::Webhook, &ping).await;
+    assert_eq!(replay(store, ping).await.unwrap(), Replayed::NothingToDo("pagey.ping".to_owned()));
+    let broken = put_away(&world, System::PagerDuty, Form::Webhook, &json!("no webhook")).await;
+    assert!(matches!(replay(store, broken).await.unwrap(), Replayed::Unreadable(_)));
+    assert!(store.quarantined_under(broken).await.unwrap().is_some());
+    assert_eq!(store.summary().await.unwrap().quarantined, 1);
+    world.end().await;
+}
+
+fn unknown_incident() -> crosspage::engine::IncidentEvent {
+    let change = crosspage::engine::IncidentChange::Other("nothing".to_owned());
+    let incident = "QSOMEBODY".try_into().unwrap();
+    crosspage::engine::IncidentEvent { incident, incident_key: None, service: None, status: None, change }
 }

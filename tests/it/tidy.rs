@@ -118,6 +118,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "app",
         &["clock", "config", "delivery", "engine", "http", "opsgenie", "pagerduty", "reconcile", "server", "store"],
     ),
+    ("operator", &["clock", "engine", "opsgenie", "pagerduty", "store"]),
+    ("command", &["app", "clock", "config", "engine", "operator", "store"]),
     ("sandbox", &["app", "config", "telemetry"]),
 ];
 

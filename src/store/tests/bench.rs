@@ -160,7 +160,7 @@ fn fake(link: Option<&Link>, event: &Event, policy: &Policy) -> Decision {
         learned_id: None,
     };
     let Some(link) = &mut decision.link else {
-        if let EventBody::Operator(_) = &event.body {
+        if let EventBody::Operator(_) | EventBody::Polled(_) = &event.body {
             return decide(None, event, policy);
         }
         if let EventBody::Alert(happened) = &event.body {

@@ -9,5 +9,6 @@ mod kept;
 mod letters;
 mod pauses;
 mod properties;
+mod quarantine;
 mod threads;
 mod waiting;

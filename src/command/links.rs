@@ -1,0 +1,236 @@
+//! Alerts and their incidents.
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::output::{beginning, moment};
+use super::{Done, Failure, Format};
+use crate::clock::now;
+use crate::engine::{AlertId, Entry, Event, EventBody, Link, Page, Reason, Side};
+use crate::store::{Recorded, Store, TimelineEntry, Verdict};
+
+/// How many links are read at once.
+const LINKS: usize = 100;
+
+/// What can be done about links.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List the links, by their alerts' ids.
+    List {
+        /// Only those that are paused.
+        #[arg(long)]
+        paused: bool,
+        /// At most so many.
+        #[arg(long, default_value_t = 1000)]
+        limit: usize,
+        /// Those after this alert's.
+        #[arg(long, value_name = "ALERT", value_parser = |id: &str| AlertId::try_from(id))]
+        after: Option<AlertId>,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Show a link: where both sides stand, what happened and what was made of it, and what is still to be done.
+    Show {
+        /// The alert's id.
+        #[arg(value_parser = |id: &str| AlertId::try_from(id))]
+        alert: AlertId,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Hold what is still to be done for a link. What happens is put down, and a page still goes out.
+    Pause {
+        /// The alert's id.
+        #[arg(value_parser = |id: &str| AlertId::try_from(id))]
+        alert: AlertId,
+        /// Why, for those who come later.
+        #[arg(long, default_value = "by an operator")]
+        reason: String,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Let go on what a pause holds.
+    Resume {
+        /// The alert's id.
+        #[arg(value_parser = |id: &str| AlertId::try_from(id))]
+        alert: AlertId,
+        #[command(flatten)]
+        format: Format,
+    },
+}
+
+impl Command {
+    pub(super) async fn run(self, store: &Store) -> Result<Done, Failure> {
+        match self {
+            Self::List { paused, limit, after, format } => list(store, paused, limit, after, format).await,
+            Self::Show { alert, format } => show(store, &alert, format).await,
+            Self::Pause { alert, reason, format } => {
+                let recorded = store.pause(&alert, &reason, now()).await?;
+                ordered(&alert, &recorded, format)
+            }
+            Self::Resume { alert, format } => {
+                let recorded = store.resume(&alert, now()).await?;
+                ordered(&alert, &recorded, format)
+            }
+        }
+    }
+}
+
+async fn list(
+    store: &Store,
+    paused: bool,
+    limit: usize,
+    mut after: Option<AlertId>,
+    format: Format,
+) -> Result<Done, Failure> {
+    let mut found = Vec::new();
+    let mut more = false;
+    loop {
+        let links = store.links_after(after.take(), LINKS).await?;
+        let Some(last) = links.last() else { break };
+        after = Some(last.alert.clone());
+        found.extend(links.into_iter().filter(|link| !paused || link.paused.is_some()));
+        if found.len() > limit {
+            found.truncate(limit);
+            more = true;
+            break;
+        }
+    }
+    let mut output = format.output();
+    let heading = ["ALERT", "STANDS", "INCIDENT", "STANDS", "CHANGED", "PAUSED", "ABOUT"];
+    output.list(&found, &heading, "There is none.", row, object)?;
+    if let Some(last) = found.last().filter(|_| more) {
+        output.remark(&format!("There are more: go on with --after {}", last.alert))?;
+    }
+    Ok(Done::All)
+}
+
+async fn show(store: &Store, alert: &AlertId, format: Format) -> Result<Done, Failure> {
+    let mut output = format.output();
+    let Some(link) = store.link(alert).await? else {
+        output.say(&format!("There is no link for alert {alert}."), &Value::Null)?;
+        return Ok(Done::NotAll);
+    };
+    let timeline = store.timeline(alert).await?;
+    let entries = store.entries(alert).await?;
+    let letters = store.dead_letters().await?.into_iter().filter(|letter| letter.entry.alert == *alert);
+    let dead: Vec<u64> = letters.map(|letter| letter.entry.id).collect();
+    if format.json {
+        let mut shown = object(&link);
+        shown["timeline"] = timeline.iter().map(happened).collect();
+        shown["to_do"] = entries.iter().map(to_do).collect();
+        shown["dead_letters"] = json!(dead);
+        output.say("", &shown)?;
+        return Ok(Done::All);
+    }
+    let page = page(&link);
+    output.remark(&format!("Alert {alert}: {}", link.facts.message.as_deref().unwrap_or("without a headline")))?;
+    output.remark(&format!("Opsgenie: {}. PagerDuty: {page}, {}.", stands(&link.opsgenie), stands(&link.pagerduty)))?;
+    if let Some(paused) = &link.paused {
+        output.remark(&format!("Paused since {}: {}", moment(paused.at), paused.reason))?;
+    }
+    if !dead.is_empty() {
+        let numbers: Vec<_> = dead.iter().map(u64::to_string).collect();
+        output.remark(&format!("Dead letters: {}", numbers.join(", ")))?;
+    }
+    let to_do = |entry: &Entry| {
+        let due = moment(entry.due_at);
+        let (to, trouble) = (entry.command.to.to_string(), entry.trouble.clone().unwrap_or_default());
+        vec![entry.id.to_string(), due, to, entry.command.action.name().to_owned(), trouble]
+    };
+    output
+        .list(&entries, &["TO DO", "DUE", "IN", "WHAT", "TROUBLE"], "Nothing is to be done.", to_do, |_| Value::Null)?;
+    let line = |entry: &TimelineEntry| vec![moment(entry.at), name(&entry.event), entry.reason.to_string()];
+    output.list(&timeline, &["WHEN", "WHAT", "REASON"], "Nothing is known to have happened.", line, |_| Value::Null)?;
+    Ok(Done::All)
+}
+
+fn ordered(alert: &AlertId, recorded: &Recorded, format: Format) -> Result<Done, Failure> {
+    let reason = match &recorded.verdict {
+        Verdict::Decided(decisions) => decisions.first().map(|(_, reason)| *reason),
+        Verdict::Repeat | Verdict::Waiting | Verdict::Quarantined(_) => None,
+    };
+    let (done, sentence) = match reason {
+        Some(Reason::Paused) => (Done::All, format!("The commands for alert {alert} are held.")),
+        Some(Reason::Resumed) => (Done::All, format!("The commands for alert {alert} go on at the next start.")),
+        Some(Reason::InStep) => (Done::All, format!("That is so already for alert {alert}.")),
+        _ => (Done::NotAll, format!("There is no link for alert {alert}.")),
+    };
+    let result = reason.map(|reason| reason.to_string());
+    format.output().say(&sentence, &json!({ "alert": alert, "result": result }))?;
+    Ok(done)
+}
+
+fn row(link: &Link) -> Vec<String> {
+    vec![
+        link.alert.to_string(),
+        stands(&link.opsgenie),
+        page(link),
+        stands(&link.pagerduty),
+        moment(link.changed_at),
+        link.paused.as_ref().map_or_else(|| "-".to_owned(), |paused| beginning(&paused.reason)),
+        beginning(link.facts.message.as_deref().unwrap_or_default()),
+    ]
+}
+
+fn object(link: &Link) -> Value {
+    let status = |side: &Side| side.known.map(|known| known.status);
+    json!({
+        "alert": link.alert,
+        "message": link.facts.message,
+        "incident": link.incident(),
+        "page": page(link),
+        "opsgenie": status(&link.opsgenie),
+        "pagerduty": status(&link.pagerduty),
+        "linked_at": moment(link.linked_at),
+        "changed_at": moment(link.changed_at),
+        "paused": link.paused.as_ref().map(|paused| json!({ "reason": paused.reason, "since": moment(paused.at) })),
+    })
+}
+
+fn happened(entry: &TimelineEntry) -> Value {
+    json!({
+        "at": moment(entry.at),
+        "event": name(&entry.event),
+        "request_id": entry.event.request_id,
+        "reason": entry.reason.to_string(),
+        "commands": entry.commands,
+    })
+}
+
+fn to_do(entry: &Entry) -> Value {
+    json!({
+        "number": entry.id,
+        "to": entry.command.to,
+        "action": entry.command.action.name(),
+        "due_at": moment(entry.due_at),
+        "attempts": entry.attempt,
+        "trouble": entry.trouble,
+    })
+}
+
+/// The incident, or how far it has come.
+fn page(link: &Link) -> String {
+    match &link.page {
+        Page::Joining => "being looked at".to_owned(),
+        Page::Pending => "being created".to_owned(),
+        Page::Standing(incident) => incident.to_string(),
+        Page::Dead => "given up".to_owned(),
+        Page::Withheld => "withheld".to_owned(),
+    }
+}
+
+fn stands(side: &Side) -> String {
+    side.known.map_or_else(|| "unknown".to_owned(), |known| known.status.to_string())
+}
+
+fn name(event: &Event) -> String {
+    match &event.body {
+        EventBody::Alert(happened) => format!("alert {}", happened.action.name()),
+        EventBody::Incident(happened) => format!("incident {}", happened.change.name()),
+        EventBody::Settled(settled) => {
+            format!("{} {} ended", settled.entry.command.to, settled.entry.command.action.name())
+        }
+        EventBody::Polled(polled) => format!("looked at {}", polled.seen.name()),
+        EventBody::Operator(operator) => operator.order.name().to_owned(),
+    }
+}

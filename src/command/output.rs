@@ -1,0 +1,164 @@
+//! Answers on a terminal, or as JSON. Whatever comes from outside may hold control characters, which could lie to whoever
+//! reads a terminal: none is written.
+
+use std::io::{self, Write};
+
+use serde_json::Value;
+
+use crate::engine::Timestamp;
+
+/// How much of a text is shown in a table.
+const TEXT_CHARS: usize = 100;
+
+/// Where answers go.
+pub(super) struct Output<W> {
+    to: W,
+    json: bool,
+}
+
+impl<W: Write> Output<W> {
+    pub(super) fn new(to: W, json: bool) -> Self {
+        Self { to, json }
+    }
+
+    /// Writes a list: a table with a heading, or an array of objects in one line. `none` is said if it is empty.
+    pub(super) fn list<T>(
+        &mut self,
+        items: &[T],
+        heading: &[&str],
+        none: &str,
+        row: impl Fn(&T) -> Vec<String>,
+        json: impl Fn(&T) -> Value,
+    ) -> io::Result<()> {
+        if self.json {
+            return self.json(&Value::Array(items.iter().map(json).collect()));
+        }
+        if items.is_empty() {
+            return self.line(none);
+        }
+        let heading = heading.iter().map(|&text| text.to_owned()).collect();
+        let rows: Vec<Vec<String>> = std::iter::once(heading).chain(items.iter().map(row)).collect();
+        let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
+        let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| shown(cell)).max();
+        let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or_default()).collect();
+        for row in &rows {
+            let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{:width$}", plain(cell)));
+            self.line(cells.collect::<Vec<_>>().join("  ").trim_end())?;
+        }
+        Ok(())
+    }
+
+    /// Writes what came of something: a sentence, or an object in one line.
+    pub(super) fn say(&mut self, sentence: &str, json: &Value) -> io::Result<()> {
+        if self.json { self.json(json) } else { self.line(sentence) }
+    }
+
+    /// Writes a line for people; nothing where programs read.
+    pub(super) fn remark(&mut self, sentence: &str) -> io::Result<()> {
+        if self.json { Ok(()) } else { self.line(sentence) }
+    }
+
+    fn line(&mut self, text: &str) -> io::Result<()> {
+        writeln!(self.to, "{}", plain(text))
+    }
+
+    fn json(&mut self, value: &Value) -> io::Result<()> {
+        for c in value.to_string().chars() {
+            // They stand inside of texts only.
+            if is_harmful(c) { write!(self.to, "\\u{:04x}", u32::from(c))? } else { write!(self.to, "{c}")? }
+        }
+        writeln!(self.to)
+    }
+}
+
+/// A text without what could lie on a terminal.
+pub(super) fn plain(text: &str) -> String {
+    text.chars().map(|c| if is_harmful(c) { ' ' } else { c }).collect()
+}
+
+/// The beginning of a text.
+pub(super) fn beginning(text: &str) -> String {
+    let mut cut: String = text.chars().take(TEXT_CHARS).collect();
+    if cut.len() < text.len() {
+        cut.push('…');
+    }
+    cut
+}
+
+/// A moment, for people and programs alike.
+pub(super) fn moment(at: Timestamp) -> String {
+    jiff::Timestamp::from_millisecond(at.as_millis()).map_or_else(|_| at.as_millis().to_string(), |at| at.to_string())
+}
+
+/// Control characters, and those that turn the direction of what follows.
+fn is_harmful(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+fn shown(cell: &str) -> usize {
+    cell.chars().count()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn written(json: bool, write: impl FnOnce(&mut Output<&mut Vec<u8>>) -> io::Result<()>) -> String {
+        let mut bytes = Vec::new();
+        write(&mut Output::new(&mut bytes, json)).unwrap();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    const EVIL: &str = "a\u{1b}[2Jb\u{9b}c\u{202e}d\ne\u{7f}ä";
+
+    #[test]
+    fn no_control_character_reaches_a_terminal() {
+        let table = written(false, |output| {
+            output.list(&[EVIL], &["TEXT"], "none", |text| vec![(*text).to_owned()], |_| Value::Null)
+        });
+        assert_eq!(table, "TEXT\na [2Jb c d e ä\n");
+        assert_eq!(written(false, |output| output.say(EVIL, &Value::Null)), "a [2Jb c d e ä\n");
+        assert_eq!(written(false, |output| output.remark(EVIL)), "a [2Jb c d e ä\n");
+    }
+
+    #[test]
+    fn json_says_the_same_in_ascii_where_it_matters_and_is_one_line() {
+        let line = written(true, |output| output.say("", &json!({ "text": EVIL })));
+        assert_eq!(line.matches(is_harmful).collect::<String>(), "\n");
+        assert_eq!(serde_json::from_str::<Value>(&line).unwrap()["text"], EVIL);
+        let list = written(true, |output| output.list(&[EVIL], &[], "", |_| Vec::new(), |text| json!(text)));
+        assert_eq!(serde_json::from_str::<Value>(&list).unwrap(), json!([EVIL]));
+        assert_eq!(written(true, |output| output.remark("for people")), "");
+        assert_eq!(
+            written(true, |output| output.list(&[] as &[u8], &[], "none", |_| Vec::new(), |_| json!(1))),
+            "[]\n"
+        );
+    }
+
+    #[test]
+    fn columns_stand_below_each_other() {
+        let rows = [("1", "ä"), ("22", "b")];
+        let row = |row: &(&str, &str)| vec![row.0.to_owned(), row.1.to_owned(), "x".to_owned()];
+        let table = written(false, |output| output.list(&rows, &["N", "WHAT", ""], "", row, |_| Value::Null));
+        assert_eq!(table, "N   WHAT\n1   ä     x\n22  b     x\n");
+        assert_eq!(
+            written(false, |output| output.list(&[] as &[u8], &["N"], "none", |_| Vec::new(), |_| json!(1))),
+            "none\n"
+        );
+    }
+
+    #[test]
+    fn a_long_text_is_shown_by_its_beginning() {
+        assert_eq!(beginning("short"), "short");
+        let cut = beginning(&"ä".repeat(500));
+        assert_eq!(cut.chars().count(), TEXT_CHARS + 1);
+        assert!(cut.ends_with("ä…"));
+    }
+
+    #[test]
+    fn a_moment_is_told_by_the_clock_of_the_world() {
+        assert_eq!(moment(Timestamp::from_millis(1_800_000_000_123)), "2027-01-15T08:00:00.123Z");
+    }
+}

@@ -1,0 +1,190 @@
+//! The operator's commands, by the real binary, on a store that a real run has filled.
+
+use serde_json::Value;
+use simulators::Fault;
+use simulators::opsgenie::NewAlert;
+
+use crate::harness::{ADA, JANE};
+use crate::post::{from_opsgenie, post};
+use crate::process::{Ended, Process, Stage, until};
+
+/// Runs a command where crosspage runs.
+fn command(stage: &Stage, arguments: &[&str]) -> Ended {
+    Process::spawn(stage.folder.path(), &[], arguments).ended()
+}
+
+#[track_caller]
+fn said(stage: &Stage, arguments: &[&str], code: i32) -> String {
+    let ended = command(stage, arguments);
+    assert_eq!(ended.code, Some(code), "{arguments:?}: {}", ended.output);
+    ended.output
+}
+
+#[track_caller]
+fn json(stage: &Stage, arguments: &[&str], code: i32) -> Value {
+    let output = said(stage, &[arguments, &["--json"]].concat(), code);
+    serde_json::from_str(&output).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {output}"))
+}
+
+/// Two alerts whose pages PagerDuty has refused, with a note parked behind each.
+async fn after_a_bad_night(stage: &Stage) -> [String; 2] {
+    stage.pagerduty.model().faults.times("POST", "/incidents", Fault::status(403), 2);
+    let (process, _) = stage.start(&[]);
+    let alerts = ["Disk full", "CPU \u{1b}[2Jbusy"].map(|message| {
+        let alert = stage.opsgenie.model().human_creates(NewAlert::titled(message));
+        until("the page was given up", || {
+            process.output().lines().any(|line| line.contains(&alert) && line.contains("was given up"))
+        });
+        stage.opsgenie.model().human_adds_note(&alert, JANE, "parked");
+        until("the note is in", || {
+            process.output().lines().any(|line| line.contains(&alert) && line.contains("add_note"))
+        });
+        alert
+    });
+    assert_eq!(process.terminate().code, Some(0));
+    alerts
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_bad_night_pages_are_listed_redriven_and_discarded() {
+    let stage = Stage::usual().await;
+    let [redriven, discarded] = after_a_bad_night(&stage).await;
+
+    let listed = said(&stage, &["dead-letters", "list"], 0);
+    assert!(
+        listed.starts_with("NUMBER") && listed.contains(&redriven) && listed.contains("create: Disk full"),
+        "{listed}"
+    );
+    assert!(!listed.contains('\u{1b}'), "what comes from outside cannot command a terminal: {listed:?}");
+    let letters = json(&stage, &["dead-letters", "list"], 0);
+    assert_eq!(letters.as_array().unwrap().len(), 2, "{letters}");
+    let number = |alert: &str| {
+        let letter = letters.as_array().unwrap().iter().find(|letter| letter["alert"] == alert).unwrap();
+        assert_eq!((letter["action"].as_str(), letter["to"].as_str()), (Some("create"), Some("pagerduty")));
+        letter["number"].to_string()
+    };
+    let shown = json(&stage, &["links", "show", &redriven], 0);
+    assert_eq!((shown["page"].as_str(), shown["to_do"][0]["action"].as_str()), (Some("given up"), Some("note")));
+
+    let redrive = ["dead-letters", "redrive", &number(&redriven)];
+    assert!(said(&stage, &redrive, 0).contains("goes on at the next start"));
+    assert!(said(&stage, &redrive, 1).contains("no such dead letter"), "it is there once");
+    let dropped = json(&stage, &["dead-letters", "discard", "--alert", &discarded], 0);
+    assert_eq!((dropped["discarded"].as_bool(), dropped["parked"].as_u64()), (Some(true), Some(1)));
+    assert_eq!(json(&stage, &["dead-letters", "list"], 0), serde_json::json!([]));
+    assert_eq!(said(&stage, &["dead-letters", "redrive", "--all"], 0), "Nothing was given up.\n");
+    assert!(said(&stage, &["links", "show", &discarded], 0).contains("discarded"), "the timeline tells it");
+
+    let (process, _) = stage.start(&[]);
+    let incident = stage.incident_of(&redriven);
+    until("the note follows the page", || stage.incident_notes(&incident).len() == 1);
+    stage.opsgenie.model().human_acknowledges(&discarded, JANE);
+    until("the acknowledgement is in", || {
+        process.output().lines().any(|line| line.contains(&discarded) && line.contains("no incident"))
+    });
+    assert_eq!(process.terminate().code, Some(0));
+    assert!(stage.pagerduty.model().incident_by_key(&format!("opsgenie:{discarded}")).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_not_be_read_is_listed_read_again_and_dropped() {
+    let stage = Stage::usual().await;
+    let integration = simulators::opsgenie::Options::default().integration_id;
+    let (process, address) = stage.start(&[]);
+    let url = format!("http://{address}/ops-webhook");
+    let mut unreadable = from_opsgenie(&integration, "Create", "broken/id");
+    unreadable["headers"] = serde_json::json!({ "Authorization": "Bearer hunter2" });
+    let mut odd = unreadable.clone();
+    odd["action"] = serde_json::json!({});
+    for body in [&unreadable, &odd] {
+        assert_eq!(post(&url, &[], body.to_string()).await.status, 202);
+    }
+    assert_eq!(process.terminate().code, Some(0));
+
+    let items = json(&stage, &["quarantine", "list"], 0);
+    assert_eq!(items.as_array().unwrap().len(), 2, "{items}");
+    assert!(items[0]["body"].as_str().unwrap().contains("broken/id") && !items.to_string().contains("hunter2"));
+    assert!(said(&stage, &["quarantine", "list"], 0).contains("`alert.alertId` is not valid"));
+    let again = said(&stage, &["quarantine", "replay", "1"], 1);
+    assert!(again.contains("cannot be read still"), "{again}");
+    assert_eq!(json(&stage, &["quarantine", "list"], 0).as_array().unwrap().len(), 2, "it stays");
+    assert_eq!(json(&stage, &["quarantine", "discard", "2"], 0)["discarded"], true);
+    assert!(said(&stage, &["quarantine", "replay", "2"], 1).contains("nothing lies there"));
+    assert_eq!(json(&stage, &["quarantine", "list"], 0).as_array().unwrap().len(), 1);
+    said(&stage, &["quarantine", "discard", "--all"], 0);
+    assert_eq!(said(&stage, &["quarantine", "list"], 0), "The quarantine is empty.\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_is_listed_paused_shown_and_resumed() {
+    let stage = Stage::usual().await;
+    let (process, _) = stage.start(&[]);
+    let alert = stage.opsgenie.model().human_creates(NewAlert::titled("Disk full"));
+    let incident = stage.incident_of(&alert);
+    until("the answer is in", || process.output().contains("an incident was created"));
+    assert_eq!(process.terminate().code, Some(0));
+
+    let listed = said(&stage, &["links", "list"], 0);
+    assert!(listed.contains(&alert) && listed.contains(&incident) && listed.contains("Disk full"), "{listed}");
+    assert_eq!(json(&stage, &["links", "list", "--paused"], 0), serde_json::json!([]));
+    said(&stage, &["links", "pause", &alert, "--reason", "too much"], 0);
+    let paused = json(&stage, &["links", "list", "--paused"], 0);
+    assert_eq!(paused[0]["paused"]["reason"], "too much");
+    assert!(said(&stage, &["links", "show", &alert], 0).contains(": too much"));
+
+    let (process, _) = stage.start(&[]);
+    stage.opsgenie.model().human_adds_note(&alert, JANE, "held");
+    until("the note is in", || process.output().contains("add_note"));
+    assert_eq!(process.terminate().code, Some(0));
+    assert!(stage.incident_notes(&incident).is_empty());
+    assert!(said(&stage, &["links", "resume", &alert], 0).contains("go on at the next start"));
+    assert!(said(&stage, &["links", "resume", &alert], 0).contains("so already"));
+    let (process, _) = stage.start(&[]);
+    until("the note has come through", || stage.incident_notes(&incident).len() == 1);
+    assert_eq!(process.terminate().code, Some(0));
+    assert_eq!(json(&stage, &["links", "resume", "nobody"], 1)["alert"], "nobody");
+    assert!(said(&stage, &["links", "show", "nobody"], 1).contains("no link"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_an_incident_is_listed() {
+    let stage = Stage::usual().await;
+    stage.pagerduty.model().faults.always("POST", "/incidents", Fault::status(503));
+    let (process, _) = stage.start(&[]);
+    stage.opsgenie.model().human_creates(NewAlert::titled("Disk full"));
+    until("the page is tried", || process.output().contains("a vendor call failed"));
+    let other = stage.pagerduty.model().human_triggers("somebody else's, or not?", ADA);
+    stage.pagerduty.model().human_adds_note(&other, ADA, "who is on it?");
+    until("the note is in", || process.output().contains("annotated"));
+    assert_eq!(process.terminate().code, Some(0));
+    let waiting = json(&stage, &["waiting", "list"], 0);
+    assert_eq!((waiting[0]["incident"].as_str(), waiting[0]["text"].as_str()), (Some(&*other), Some("who is on it?")));
+    assert!(said(&stage, &["waiting", "list"], 0).contains("who is on it?"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_crosspage_runs_a_command_says_what_to_do() {
+    let stage = Stage::usual().await;
+    let (process, _) = stage.start(&[]);
+    for arguments in [["dead-letters", "list"], ["quarantine", "list"], ["waiting", "list"], ["links", "list"]] {
+        let output = said(&stage, &arguments, 4);
+        assert!(
+            output.contains("a running crosspage has the database") && output.contains("stop that one"),
+            "{output}"
+        );
+    }
+    assert_eq!(process.terminate().code, Some(0));
+    said(&stage, &["dead-letters", "list"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_the_wrong_folder_no_store_is_made() {
+    let stage = Stage::usual().await;
+    let output = said(&stage, &["dead-letters", "list"], 2);
+    assert!(output.contains("there is no database in data/crosspage"), "{output}");
+    assert!(stage.files().is_empty(), "nothing is left behind");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let Ended { code, output } = Process::spawn(elsewhere.path(), &[], &["quarantine", "list"]).ended();
+    assert_eq!(code, Some(2), "{output}");
+    assert!(output.contains("PAGERDUTY_API_KEY is missing"), "{output}");
+}
