@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
+use crosspage::engine::fuse::Limits;
 use crosspage::engine::{
     Actor, AlertAction, AlertEvent, AlertFacts, AlertId, Event, EventBody, Identity, IncidentId, Link, OnResolved,
     Page, Policy, ReadLag, Timestamp, decide,
@@ -148,6 +149,7 @@ fn policy() -> Policy {
         first_ran_at: Timestamp::from_millis(0),
         retention: Duration::from_secs(30 * 24 * 3600),
         read_lag: ReadLag::default(),
+        fuse: Limits::default(),
         alert_page: None,
     }
 }

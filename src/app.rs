@@ -12,6 +12,7 @@ use tracing::{error, info, warn};
 use crate::clock::now;
 use crate::config::Config;
 use crate::delivery::{self, Gate, Gates, Paused, Vendors};
+use crate::engine::fuse::Limits;
 use crate::engine::{Identity, Policy, ReadLag, Timestamp};
 use crate::http::{HttpSettings, InvalidSetting};
 use crate::reconcile;
@@ -194,6 +195,7 @@ pub(crate) fn policy(config: &Config, tuning: &Tuning) -> Policy {
         first_ran_at: Timestamp::from_millis(0),
         retention: config.retention,
         read_lag: tuning.read_lag,
+        fuse: Limits::default(),
         alert_page: config.opsgenie.alert_page.clone(),
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crosspage::clock::now;
+use crosspage::engine::fuse::Limits;
 use crosspage::engine::outbox::Outcome;
 use crosspage::engine::{
     Actor, AlertAction, AlertEvent, AlertFacts, AlertId, Event, EventBody, Identity, IncidentId, OnResolved, Policy,
@@ -183,6 +184,7 @@ impl Vendors {
             first_ran_at: Timestamp::from_millis(0),
             retention: Duration::from_secs(30 * 24 * 3600),
             read_lag: ReadLag::default(),
+            fuse: Limits::default(),
             alert_page: None,
         }
     }

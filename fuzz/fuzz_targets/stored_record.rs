@@ -64,6 +64,6 @@ fn settings() -> Settings {
         identity: Identity::default(),
         first_ran_at: NOW,
         retention: Duration::from_secs(30 * 86_400),
-        alert_page: None,
+        ..Policy::default()
     })
 }

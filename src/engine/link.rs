@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::event::{AlertFacts, AlertId, Event, IncidentId, Status, System, Timestamp};
+use super::fuse::Fuse;
 
 /// Everything that is remembered about one alert and its incident.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +58,9 @@ pub struct Link {
     /// The last mark given to a command; see [`Link::mark`].
     #[serde(default)]
     pub marks: u64,
+    /// What it has commanded lately.
+    #[serde(default, skip_serializing_if = "Fuse::is_new")]
+    pub fuse: Fuse,
     /// Why its commands are held, if they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Paused>,
@@ -290,6 +294,7 @@ impl Link {
             heard: Vec::new(),
             notes_since: None,
             marks: 0,
+            fuse: Fuse::default(),
             paused: None,
         }
     }

@@ -6,6 +6,7 @@
 
 pub mod decide;
 pub mod event;
+pub mod fuse;
 pub mod link;
 pub mod outbox;
 pub mod policy;
@@ -15,6 +16,7 @@ pub use event::{
     Actor, AlertAction, AlertEvent, AlertFacts, AlertId, Event, EventBody, IncidentChange, IncidentEvent, IncidentId,
     IncidentNote, InvalidId, Operator, Order, Polled, Priority, Seen, SeenNote, Settled, Status, System, Timestamp,
 };
+pub use fuse::Fuse;
 pub use link::{Link, Page, Paused, Side};
 pub use outbox::{Action, Class, Command, Entry, Outcome, Step};
 pub use policy::{Identity, OnResolved, Policy, ReadLag};

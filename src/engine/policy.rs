@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::event::{Actor, System, Timestamp};
+use super::fuse::Limits;
 use super::outbox::steps::read_lag;
 
 /// What decisions depend on beside the link and the event.
@@ -21,6 +22,8 @@ pub struct Policy {
     pub retention: Duration,
     /// How long after a change the vendors' reads may not show it.
     pub read_lag: ReadLag,
+    /// How much a link may command in both directions before it is paused: what no guard recognised may be a loop.
+    pub fuse: Limits,
     /// What precedes an alert's id in the address of its page, for the link in an incident's details.
     pub alert_page: Option<String>,
 }

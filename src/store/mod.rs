@@ -34,7 +34,7 @@ use std::thread::{self, JoinHandle};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use crate::engine::{AlertId, Class, Entry, Event, IncidentId, Link, Outcome, System, Timestamp};
+use crate::engine::{AlertId, Class, Entry, Event, IncidentId, Link, Outcome, Reason, System, Timestamp};
 use book::Book;
 use committer::{Committer, Message, Ran, Request};
 use engine::Engine;
@@ -92,7 +92,9 @@ impl Store {
     /// [`StoreError::Busy`] or [`StoreError::DiskLow`] if it must be sent again later; fatal ones.
     pub async fn record(&self, event: Event) -> Result<Recorded, StoreError> {
         let load = self.shared.admit(stored_size(&event))?;
-        self.ask(Some(load), move |book| book.record(event)).await
+        let recorded = self.ask(Some(load), move |book| book.record(event)).await?;
+        tell_of_pauses(&recorded);
+        Ok(recorded)
     }
 
     /// Puts away what could not be read, and says under which number.
@@ -157,7 +159,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotClaimed`] if the entry is not, or is not there any more; fatal ones.
     pub async fn settle(&self, entry: Entry, outcome: Outcome, now: Timestamp) -> Result<Recorded, StoreError> {
-        self.ask(None, move |book| book.settle(entry, outcome, now)).await
+        let recorded = self.ask(None, move |book| book.settle(entry, outcome, now)).await?;
+        tell_of_pauses(&recorded);
+        Ok(recorded)
     }
 
     /// Keeps an id of the automation user in PagerDuty; from now on, whoever bears it is us.
@@ -329,6 +333,19 @@ impl Store {
         });
         self.requests.send(Message::Run(Request { run, load })).map_err(|_| StoreError::Closed)?;
         answered.await.unwrap_or(Err(StoreError::Closed))
+    }
+}
+
+/// Says so where an event has paused a link: orders of operators do not come as events from outside, so its fuse has blown.
+fn tell_of_pauses(recorded: &Recorded) {
+    let Verdict::Decided(decisions) = &recorded.verdict else { return };
+    for (alert, reason) in decisions {
+        if let (Some(alert), Reason::Paused) = (alert, reason) {
+            tracing::error!(
+                alert.id = %alert,
+                "a fuse has blown, since commands went in both directions as in a loop: the link is paused until it is resumed"
+            );
+        }
     }
 }
 

@@ -109,6 +109,19 @@ impl World {
         self.app = Some(app);
     }
 
+    /// Starts another crosspage on the same accounts, with a store of its own and these keys changed.
+    pub(crate) async fn start_another(&self, changed: &[(&'static str, &str)]) -> (Application, TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut vars = self.vars.clone();
+        vars.insert("DATABASE_URL", format!("sled://{}", folder.path().join("store").display()));
+        vars.extend(changed.iter().map(|(key, value)| (*key, (*value).to_owned())));
+        let config = Config::from_vars(|key| vars.get(key).cloned()).unwrap();
+        let app = Application::start(config, self.tuning.clone()).await.unwrap();
+        self.opsgenie.model().also_webhook_to(&format!("http://{}/ops-webhook", app.address()));
+        self.pagerduty.model().also_webhook_to(&format!("http://{}/pd-webhook", app.address()));
+        (app, folder)
+    }
+
     /// Stops crosspage as SIGTERM does.
     pub(crate) async fn stop_app(&mut self) {
         if let Some(app) = self.app.take() {

@@ -9,6 +9,7 @@ mod crash;
 mod delivery;
 mod docs;
 mod doors;
+mod fuse;
 mod harness;
 mod limits;
 mod loops;

@@ -72,8 +72,7 @@ impl Storm {
             pagerduty_service: options.service_id.clone(),
             first_ran_at: Timestamp::from_millis(0),
             retention: Duration::from_secs(86_400),
-            read_lag: ReadLag::default(),
-            alert_page: None,
+            ..Policy::default()
         };
         let engine = Engine::Memory(MemoryEngine::default());
         let store = Store::on(engine, store::Settings::new(policy), clock::now()).unwrap();

@@ -44,6 +44,8 @@ pub struct Opsgenie {
     pub(super) pending: VecDeque<Pending>,
     pub(super) requests: HashMap<String, RequestRecord>,
     pub(super) outbox: Outbox,
+    /// Where further webhook integrations post to: all that the first one posts.
+    pub(super) further_urls: Vec<String>,
     pub(super) muted: bool,
     pub(super) ids: Ids,
     pub(super) last_tiny: u64,
@@ -72,6 +74,7 @@ impl Opsgenie {
             pending: VecDeque::new(),
             requests: HashMap::new(),
             outbox: Outbox::new(),
+            further_urls: Vec::new(),
             muted: false,
             ids: Ids::new(options.seed),
             last_tiny: 1_000,
@@ -133,6 +136,11 @@ impl Opsgenie {
     /// No request unprocessed, no webhook in flight or waiting; held webhooks do not count.
     pub fn is_quiet(&self) -> bool {
         self.pending.is_empty() && self.outbox.is_quiet(self.faults.webhooks.hold)
+    }
+
+    /// Has a further webhook integration post to `url` from here on. It has the id and token of the first one.
+    pub fn also_webhook_to(&mut self, url: &str) {
+        self.further_urls.push(url.to_owned());
     }
 
     /// Does something that no webhook tells about: each is lost before it is made.

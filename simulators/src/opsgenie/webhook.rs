@@ -115,6 +115,10 @@ impl Opsgenie {
             body: body.to_string().into_bytes(),
             timeout_ms: self.behaviour.webhook_timeout_ms,
         };
+        for url in &self.further_urls {
+            let further = NewWebhook { key: format!("{url} {id}"), url: Some(url.clone()), ..webhook.clone() };
+            self.outbox.push(further, self.now_ms, &mut self.faults.webhooks);
+        }
         self.outbox.push(webhook, self.now_ms, &mut self.faults.webhooks);
     }
 

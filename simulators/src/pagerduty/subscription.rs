@@ -99,6 +99,13 @@ impl Subscription {
 }
 
 impl PagerDuty {
+    /// Has a further subscription post the service's events to `url` from here on, signed as the first one's.
+    pub fn also_webhook_to(&mut self, url: &str) {
+        let (id, service) = (self.ids.upper("P", 6), self.options.service_id.clone());
+        let first = Subscription::of_service(&id, &service, self.options.webhook_secrets.clone());
+        self.subscriptions.push(Subscription { url: Some(url.to_owned()), ..first });
+    }
+
     /// Serves `/webhook_subscriptions…`; `path` is what follows.
     pub(super) fn subscriptions(&mut self, request: &Request, path: &[&str]) -> Served {
         match (request.method.as_str(), path) {

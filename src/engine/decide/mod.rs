@@ -18,7 +18,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{AlertId, Event, EventBody, Status, System, Timestamp};
+use super::event::{Actor, AlertId, Event, EventBody, Operator, Order, Status, System, Timestamp};
 use super::link::{Commanded, Link, Page, TextHash, WrittenNote};
 use super::outbox::{Action, Command};
 use super::policy::Policy;
@@ -202,7 +202,29 @@ impl fmt::Display for Reason {
 pub fn decide(link: Option<&Link>, event: &Event, policy: &Policy) -> Decision {
     let mut decision = judge(link, event, policy);
     touch(link, &mut decision, event);
+    watch(&mut decision, event, policy);
     decision
+}
+
+/// Counts what the link commands, and has it paused if that goes on in both directions as only a loop does.
+fn watch(decision: &mut Decision, event: &Event, policy: &Policy) {
+    let Some(link) = decision.link.as_mut().filter(|link| link.paused.is_none()) else { return };
+    let talk = |command: &&Command| !command.action.is_look_up() && !command.action.is_for_the_page();
+    let commands: Vec<System> = decision.commands.iter().filter(talk).map(|command| command.to).collect();
+    if commands.is_empty() {
+        return;
+    }
+    // What was heard late counts where it happened: after an outage, much of it comes at once.
+    let now = event.received_at;
+    let at = event.occurred_at.map_or(now, |at| at.min(now));
+    link.fuse.count(at, now, commands);
+    if let Some(blown) = link.fuse.blown(at, policy.fuse) {
+        let order = Order::Pause { reason: blown.reason(policy.fuse) };
+        let body = EventBody::Operator(Box::new(Operator { alert: link.alert.clone(), order }));
+        let (actor, dedupe) = (Actor::nobody(), Vec::new());
+        let pause = Event { dedupe, request_id: None, occurred_at: None, received_at: now, actor, body };
+        decision.released.push(pause);
+    }
 }
 
 /// Puts down when a side changed or was settled.

@@ -1,6 +1,7 @@
 //! What was ordered for a link.
 
 use super::super::event::{Operator, Order, Status, System};
+use super::super::fuse::Fuse;
 use super::super::link::{Commanded, Link, Page, Paused};
 use super::super::outbox::{Action, Entry};
 use super::{Decision, Draft, Reason};
@@ -17,6 +18,7 @@ pub(super) fn decide(mut draft: Draft<'_>, operator: &Operator) -> Decision {
         Order::Resume if draft.link.paused.is_none() => draft.done(Reason::InStep),
         Order::Resume => {
             draft.link.paused = None;
+            draft.link.fuse = Fuse::default();
             draft.done(Reason::Resumed)
         }
         Order::Redrive(entry) => redrive(draft, entry),

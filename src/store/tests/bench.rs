@@ -146,6 +146,7 @@ fn policy() -> Policy {
         first_ran_at: Timestamp::from_millis(0),
         retention: std::time::Duration::from_secs(86_400),
         read_lag: ReadLag::default(),
+        fuse: crate::engine::fuse::Limits::default(),
         alert_page: None,
     }
 }

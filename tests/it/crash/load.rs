@@ -5,11 +5,23 @@ use simulators::pagerduty;
 
 use crate::harness::{ADA, JANE};
 
-/// How many alerts there are.
+/// How many alerts people work on at once.
 const ALERTS: usize = 12;
+
+/// How many commands to Opsgenie may come of what is done to one incident. People at this pace would soon look like a loop: with
+/// less than that in one direction, no fuse blows.
+const MOST_TO_ALERT: usize = 10;
 
 /// Notes longer than this come trimmed.
 pub(super) const TRIMMED_AT: usize = 60;
+
+impl Story {
+    /// Whether so much was done to it that people turn to something else.
+    fn is_told(&self) -> bool {
+        // A change of state also makes a note.
+        self.to_alert.len() + 2 * self.incident_states.len() >= MOST_TO_ALERT
+    }
+}
 
 /// Numbers that one seed always gives in the same order.
 pub(super) struct Dice(u64);
@@ -78,10 +90,11 @@ impl Load {
 
     /// Somebody does something.
     pub(super) fn act(&mut self, opsgenie: &opsgenie::Server, pagerduty: &pagerduty::Server) {
-        if self.stories.is_empty() || (self.stories.len() < ALERTS && self.dice.one_in(8)) {
+        let open: Vec<usize> = (0..self.stories.len()).filter(|at| !self.stories[*at].is_told()).collect();
+        if open.is_empty() || (open.len() < ALERTS && self.dice.one_in(8)) {
             return self.create(opsgenie);
         }
-        let at = usize::try_from(self.dice.below(self.stories.len() as u64)).unwrap();
+        let at = open[usize::try_from(self.dice.below(open.len() as u64)).unwrap()];
         let incident = incident_of(pagerduty, &self.stories[at].alert);
         match (self.dice.below(10), incident) {
             (0..3, _) => {

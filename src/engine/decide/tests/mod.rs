@@ -1,6 +1,7 @@
 //! Decisions by tables and stories. A [`Pair`] is a link with what it was told; commands are compared as short lines.
 
 mod alert;
+mod fuse;
 mod guards;
 mod incident;
 mod late;
@@ -15,6 +16,7 @@ use super::super::event::{
     Actor, AlertAction, AlertEvent, AlertFacts, AlertId, Event, EventBody, IncidentChange, IncidentEvent, IncidentId,
     IncidentNote, Priority, Settled, Status, System, Timestamp,
 };
+use super::super::fuse::Limits;
 use super::super::link::{Commanded, Link, Page};
 use super::super::outbox::call::IncidentState;
 use super::super::outbox::{Action, Command, DropReason, Entry, FetchedAlert, Outcome, Step};
@@ -34,6 +36,7 @@ pub(super) fn policy() -> Policy {
         first_ran_at: Timestamp::from_millis(1_000_000),
         retention: Duration::from_secs(30 * 86_400),
         read_lag: ReadLag::default(),
+        fuse: Limits::default(),
         alert_page: None,
     }
 }
