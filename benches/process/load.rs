@@ -39,8 +39,14 @@ impl Measured {
     }
 }
 
-/// Sends all requests over that many connections, each as soon as the one before it was answered.
-pub(crate) fn as_fast_as_answered(address: SocketAddr, connections: usize, requests: Vec<Wire>) -> Measured {
+/// Sends all requests over that many connections, each as soon as the one before it was answered. Each is to be taken, and
+/// for one of those reasons.
+pub(crate) fn as_fast_as_answered(
+    address: SocketAddr,
+    connections: usize,
+    requests: Vec<Wire>,
+    reasons: &'static [&'static str],
+) -> Measured {
     in_one_thread(async {
         let work =
             Rc::new(Work { next: Cell::new(0), times: RefCell::new(Vec::with_capacity(requests.len())), requests });
@@ -54,7 +60,7 @@ pub(crate) fn as_fast_as_answered(address: SocketAddr, connections: usize, reque
             spawn_local(async move {
                 while let Some(request) = work.requests.get(work.next.replace(work.next.get() + 1)) {
                     let sent = Instant::now();
-                    exchange(&mut stream, request).await.expect("an answer");
+                    exchange(&mut stream, request, reasons).await.expect("an answer");
                     work.times.borrow_mut().push(sent.elapsed());
                 }
             })
@@ -90,7 +96,7 @@ pub(crate) fn at_a_pace(address: SocketAddr, a_second: u32, requests: Vec<Wire>)
             let idle = Rc::clone(&idle);
             sent.push(Instant::now());
             senders.push(spawn_local(async move {
-                exchange(&mut stream, &request).await.expect("an answer");
+                exchange(&mut stream, &request, &["mirrored"]).await.expect("an answer");
                 idle.borrow_mut().push(stream);
             }));
         }
@@ -112,8 +118,8 @@ async fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Sends a request and reads its answer, which must be a 2xx.
-async fn exchange(stream: &mut TcpStream, request: &[u8]) -> io::Result<()> {
+/// Sends a request and reads its answer, which must be a 2xx for one of those reasons.
+async fn exchange(stream: &mut TcpStream, request: &[u8], reasons: &[&str]) -> io::Result<()> {
     stream.write_all(request).await?;
     let mut answer = [0; 2048];
     let mut length = 0;
@@ -122,18 +128,18 @@ async fn exchange(stream: &mut TcpStream, request: &[u8]) -> io::Result<()> {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             more => length += more,
         }
-        if let Some(whole) = whole_length(&answer[..length]) {
-            let taken = answer.starts_with(b"HTTP/1.1 2") && whole == length;
-            assert!(taken, "refused: {}", String::from_utf8_lossy(&answer[..length]));
+        let answer = std::str::from_utf8(&answer[..length]).unwrap_or_default();
+        if is_whole(answer) {
+            let why = answer.split("\"status\":\"").nth(1).and_then(|rest| rest.split('"').next());
+            let taken = answer.starts_with("HTTP/1.1 2") && why.is_some_and(|why| reasons.contains(&why));
+            assert!(taken, "not taken as it should be: {answer}");
             return Ok(());
         }
     }
 }
 
-/// How long the answer is, if all of it is there.
-fn whole_length(answer: &[u8]) -> Option<usize> {
-    let head = answer.windows(4).position(|end| end == b"\r\n\r\n")? + 4;
-    let text = std::str::from_utf8(&answer[..head]).ok()?;
-    let body = text.lines().find_map(|line| line.strip_prefix("content-length: "))?.trim().parse::<usize>().ok()?;
-    (answer.len() >= head + body).then_some(head + body)
+fn is_whole(answer: &str) -> bool {
+    let Some((head, body)) = answer.split_once("\r\n\r\n") else { return false };
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.trim().parse().ok());
+    length == Some(body.len())
 }

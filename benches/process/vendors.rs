@@ -115,7 +115,7 @@ impl Vendors {
             for claim in book.claim(System::PagerDuty, batch, now()).expect("the creates are due") {
                 let incident = self.create_incident(&claim.link.alert);
                 pairs.push(Pair { alert: claim.link.alert, incident: incident.clone() });
-                let outcome = Outcome::Created { incident, status: Status::Open, at: Some(now()), author: None };
+                let outcome = Outcome::Created { incident, status: Status::Open, at: None, author: None };
                 book.settle(claim.entry, outcome, now()).expect("the create is settled");
             }
             book.commit().expect("the disk takes it");

@@ -23,61 +23,46 @@ pub(crate) fn marker(number: usize) -> String {
     format!("{MARKER}{number:08}")
 }
 
-/// PagerDuty tells, signed, that Ada wrote the note of that number on an incident. All of the body is news: the note is as
-/// long as it takes to fill it.
-pub(crate) fn annotated(number: usize, pair: &Pair, secret: &str) -> Wire {
-    let id = &pair.incident;
-    let body = |content: String| {
-        json!({ "event": {
-            "id": format!("01BENCH{number:019}"),
-            "event_type": "incident.annotated",
-            "resource_type": "incident",
-            "occurred_at": "2026-03-02T10:15:16.123Z",
-            "agent": reference("user", "users", ADA),
-            "client": null,
-            "data": {
-                "incident": reference("incident", "incidents", id.as_str()),
-                "id": format!("PN{number:010}"),
+/// A kind of webhook, of which many are to be made: what it says is put together once.
+pub(crate) struct Template {
+    text: String,
+    secret: String,
+}
+
+// What each webhook has of its own, in the template.
+const NUMBER: &str = "{number}";
+const ALERT: &str = "{alert}";
+const INCIDENT: &str = "{incident}";
+const EVENT: &str = "{event}";
+const STATUS: &str = "{status}";
+
+impl Template {
+    /// PagerDuty tells, signed, that Ada wrote a note on an incident. All of the body is news: the note is as long as it
+    /// takes to fill it.
+    pub(crate) fn annotated(example: &Pair, secret: &str) -> Self {
+        Self::pagerduty(example, secret, |content| {
+            json!({
+                "incident": reference("incident", "incidents", INCIDENT),
+                "id": format!("PN{NUMBER}"),
                 "content": content,
                 "trimmed": false,
                 "type": "incident_note",
-            },
-        }})
-    };
-    signed(number, &filled(number, body), secret)
-}
+            })
+        })
+    }
 
-/// PagerDuty tells, signed, that Ada acknowledged an incident, or let go of it: every other time a link is due. Most of the
-/// body is what PagerDuty says in each webhook, and nobody reads.
-pub(crate) fn status_changed(number: usize, pairs: &[Pair], secret: &str) -> Wire {
-    let pair = &pairs[number % pairs.len()];
-    let acknowledged = (number / pairs.len()).is_multiple_of(2);
-    let (name, status) = if acknowledged { ("acknowledged", "acknowledged") } else { ("unacknowledged", "triggered") };
-    incident_changed(number, pair, name, status, secret)
-}
-
-/// PagerDuty tells, signed, of a change that is none of our business, on an incident that nobody has taken.
-pub(crate) fn updated(number: usize, pair: &Pair, secret: &str) -> Wire {
-    incident_changed(number, pair, "priority_updated", "triggered", secret)
-}
-
-fn incident_changed(number: usize, pair: &Pair, change: &str, status: &str, secret: &str) -> Wire {
-    let body = |teams: usize, title: String| {
-        json!({ "event": {
-            "id": format!("01BENCH{number:019}"),
-            "event_type": format!("incident.{change}"),
-            "resource_type": "incident",
-            "occurred_at": "2026-03-02T10:15:16.123Z",
-            "agent": reference("user", "users", ADA),
-            "client": null,
-            "data": {
-                "id": pair.incident,
+    /// PagerDuty tells, signed, that something happened to an incident. Most of the body is what PagerDuty says in each
+    /// webhook, and nobody reads.
+    pub(crate) fn changed(example: &Pair, secret: &str) -> Self {
+        let data = |teams: usize, title: &str| {
+            json!({
+                "id": INCIDENT,
                 "type": "incident",
-                "self": format!("https://api.pagerduty.com/incidents/{}", pair.incident),
-                "html_url": format!("https://acme.pagerduty.com/incidents/{}", pair.incident),
+                "self": format!("https://api.pagerduty.com/incidents/{INCIDENT}"),
+                "html_url": format!("https://acme.pagerduty.com/incidents/{INCIDENT}"),
                 "number": 101,
-                "status": status,
-                "incident_key": pair.alert.incident_key(),
+                "status": STATUS,
+                "incident_key": format!("opsgenie:{ALERT}"),
                 "created_at": "2026-03-02T10:15:30Z",
                 "reopened_at": null,
                 "title": title,
@@ -90,49 +75,93 @@ fn incident_changed(number: usize, pair: &Pair, change: &str, status: &str, secr
                 "conference_bridge": null,
                 "resolve_reason": null,
                 "incident_type": { "name": "incident_default" },
-            },
-        }})
-    };
-    let teams = (1..).find(|teams| body(teams + 1, marker(number)).to_string().len() > BODY).unwrap_or_default();
-    signed(number, &filled(number, |title| body(teams, title)), secret)
-}
+            })
+        };
+        // Seven fill most of what the rest leaves.
+        Self::pagerduty(example, secret, |title| data(7, title))
+    }
 
-/// Opsgenie tells that Jane wrote the note of that number on an alert.
-pub(crate) fn note_added(number: usize, pair: &Pair, integration_id: &str) -> Wire {
-    let body = |note: String| {
-        json!({
-            "action": "AddNote",
-            "alert": {
-                "alertId": pair.alert,
-                "message": "Disk full",
-                "tags": ["disk", "db"],
-                "tinyId": "1042",
-                "entity": "db-1",
-                "alias": pair.alert,
-                "createdAt": 1_763_600_000_123_u64,
-                "updatedAt": 1_763_600_062_000_000_000_u64 + number as u64,
-                "username": JANE,
-                "userId": "daed1180-0ce8-438b-8f8e-57e1a5920a2d",
-                "priority": "P2",
-                "source": "monitor",
-                "note": note,
-            },
-            "source": { "name": "", "type": "web" },
-            "integrationName": "crosspage",
-            "integrationId": integration_id,
-            "integrationType": "Webhook",
-        })
-    };
-    posted("/ops-webhook", "", &filled(number, body))
+    fn pagerduty(example: &Pair, secret: &str, data: impl Fn(&str) -> Value) -> Self {
+        let body = |text: &str| {
+            json!({ "event": {
+                "id": format!("01BENCH00000000000{NUMBER}"),
+                "event_type": format!("incident.{EVENT}"),
+                "resource_type": "incident",
+                "occurred_at": "2026-03-02T10:15:16.123Z",
+                "agent": reference("user", "users", ADA),
+                "client": null,
+                "data": data(text),
+            }})
+        };
+        Self { text: filled(example, body), secret: secret.to_owned() }
+    }
+
+    /// Opsgenie tells that Jane wrote a note on an alert.
+    pub(crate) fn note_added(example: &Pair, integration_id: &str) -> Self {
+        let body = |note: &str| {
+            json!({
+                "action": "AddNote",
+                "alert": {
+                    "alertId": ALERT,
+                    "message": "Disk full",
+                    "tags": ["disk", "db"],
+                    "tinyId": "1042",
+                    "entity": "db-1",
+                    "alias": ALERT,
+                    "createdAt": 1_763_600_000_123_u64,
+                    "updatedAt": 1_763_600_062_000_000_000_u64,
+                    "username": JANE,
+                    "userId": "daed1180-0ce8-438b-8f8e-57e1a5920a2d",
+                    "priority": "P2",
+                    "source": "monitor",
+                    "note": note,
+                },
+                "source": { "name": "", "type": "web" },
+                "integrationName": "crosspage",
+                "integrationId": integration_id,
+                "integrationType": "Webhook",
+            })
+        };
+        Self { text: filled(example, body), secret: String::new() }
+    }
+
+    /// The webhook of that number, about that link.
+    pub(crate) fn webhook(&self, number: usize, pair: &Pair) -> Wire {
+        let body = with(&self.text, number, pair, "annotated", "");
+        if self.secret.is_empty() { posted("/ops-webhook", "", &body) } else { signed(number, &body, &self.secret) }
+    }
+
+    /// The same about a change of the incident's state: acknowledged and let go of in turn, each time a link is due.
+    pub(crate) fn change(&self, number: usize, pairs: &[Pair]) -> Wire {
+        let acknowledged = (number / pairs.len()).is_multiple_of(2);
+        let (event, status) =
+            if acknowledged { ("acknowledged", "acknowledged") } else { ("unacknowledged", "triggered") };
+        let body = with(&self.text, number, &pairs[number % pairs.len()], event, status);
+        signed(number, &body, &self.secret)
+    }
+
+    /// The same about something that is none of our business, on an incident that nobody has taken.
+    pub(crate) fn nothing_new(&self, number: usize, pair: &Pair) -> Wire {
+        let body = with(&self.text, number, pair, "priority_updated", "triggered");
+        signed(number, &body, &self.secret)
+    }
 }
 
 /// A body of the usual length, with as much text as that takes.
-fn filled(number: usize, body: impl Fn(String) -> Value) -> String {
-    let marker = marker(number);
-    let bare = body(marker.clone()).to_string().len();
+fn filled(example: &Pair, body: impl Fn(&str) -> Value) -> String {
+    let marker = format!("{MARKER}{NUMBER}");
+    let bare = with(&body(&marker).to_string(), 0, example, "acknowledged", "acknowledged").len();
     let filler = "We see errors at the till, and the replica lags behind. ";
     let text: String = std::iter::once(' ').chain(filler.chars().cycle()).take(BODY.saturating_sub(bare)).collect();
-    body(marker + &text).to_string()
+    body(&(marker + &text)).to_string()
+}
+
+fn with(text: &str, number: usize, pair: &Pair, event: &str, status: &str) -> String {
+    text.replace(NUMBER, &format!("{number:08}"))
+        .replace(ALERT, pair.alert.as_str())
+        .replace(INCIDENT, pair.incident.as_str())
+        .replace(EVENT, event)
+        .replace(STATUS, status)
 }
 
 fn signed(number: usize, body: &str, secret: &str) -> Wire {

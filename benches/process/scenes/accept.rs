@@ -7,7 +7,9 @@ use crate::crosspage::Crosspage;
 use crate::load::as_fast_as_answered;
 use crate::table::{Table, mib, ms, ratio, whole};
 use crate::vendors::{Pair, Vendors};
-use crate::webhooks::{self, Wire};
+use crate::webhooks::{Template, Wire};
+
+const MIRRORED: &[&str] = &["mirrored"];
 
 const CONNECTIONS: [usize; 3] = [16, 64, 256];
 
@@ -25,23 +27,21 @@ const HEADS: [&str; 11] = [
     "per fdatasync",
 ];
 
-/// What a webhook is made from: its number, the links, and the secret.
-type Make = fn(usize, &[Pair], &str) -> Wire;
-
 pub(crate) fn play(scale: &Scale) {
-    measure(
-        "accept: signed webhooks of 4 KiB, each a change of state that is mirrored",
-        scale,
-        webhooks::status_changed,
-    );
-    measure(
-        "accept: signed webhooks of 4 KiB, each a note of 3 KiB that is mirrored",
-        scale,
-        |number, pairs, secret| webhooks::annotated(number, &pairs[number % pairs.len()], secret),
-    );
+    let title = "accept: signed webhooks of 4 KiB, each a change of state that is mirrored";
+    measure(title, scale, Template::changed, |template, number, pairs| template.change(number, pairs));
+    let title = "accept: signed webhooks of 4 KiB, each a note of 3 KiB that is mirrored";
+    let note =
+        |template: &Template, number: usize, pairs: &[Pair]| template.webhook(number, &pairs[number % pairs.len()]);
+    measure(title, scale, Template::annotated, note);
 }
 
-fn measure(title: &str, scale: &Scale, make: Make) {
+fn measure(
+    title: &str,
+    scale: &Scale,
+    template: fn(&Pair, &str) -> Template,
+    webhook: fn(&Template, usize, &[Pair]) -> Wire,
+) {
     let runtime = runtime();
     let folder = tempfile::tempdir().expect("a folder");
     let vendors = Vendors::start(&runtime);
@@ -50,20 +50,21 @@ fn measure(title: &str, scale: &Scale, make: Make) {
     let crosspage = Crosspage::start(folder.path(), &vendors.vars());
     vendors.post_to(crosspage.address);
     let ceiling = Ceiling::start(vendors.secret());
+    let template = template(&pairs[0], vendors.secret());
     let mut number = 0;
     let mut requests = |count: usize| -> Vec<Wire> {
         let from = number;
         number += count;
-        (from..number).map(|number| make(number, &pairs, vendors.secret())).collect()
+        (from..number).map(|number| webhook(&template, number, &pairs)).collect()
     };
     let table = Table::begin(title, &HEADS);
-    as_fast_as_answered(crosspage.address, 16, requests(scale.webhooks / 2));
+    as_fast_as_answered(crosspage.address, 16, requests(scale.webhooks / 2), MIRRORED);
     for connections in CONNECTIONS {
         let syncs = disk_syncs(folder.path(), scale);
-        let most = as_fast_as_answered(ceiling.address, connections, requests(scale.webhooks));
+        let most = as_fast_as_answered(ceiling.address, connections, requests(scale.webhooks), MIRRORED);
         let posted = requests(scale.webhooks);
         let cpu = crosspage.cpu();
-        let accepted = as_fast_as_answered(crosspage.address, connections, posted);
+        let accepted = as_fast_as_answered(crosspage.address, connections, posted, MIRRORED);
         let cpu_each = (crosspage.cpu() - cpu).as_secs_f64() / scale.webhooks as f64;
         table.row(&[
             connections.to_string(),

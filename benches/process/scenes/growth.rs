@@ -5,7 +5,7 @@ use crate::crosspage::{Crosspage, stored_bytes};
 use crate::load::as_fast_as_answered;
 use crate::table::{Table, mib, whole};
 use crate::vendors::Vendors;
-use crate::webhooks;
+use crate::webhooks::Template;
 
 /// Every tenth webhook is a note that is mirrored, the others change nothing.
 const ONE_NOTE_IN: usize = 10;
@@ -21,6 +21,8 @@ pub(crate) fn play(scale: &Scale) {
     drop(book);
     let crosspage = Crosspage::start(folder.path(), &vendors.vars_without_limits());
     vendors.post_to(crosspage.address);
+    let note = Template::annotated(&pairs[0], vendors.secret());
+    let nothing = Template::changed(&pairs[0], vendors.secret());
     let title = "growth: webhooks of 4 KiB, every tenth of which is a note of 3 KiB that is mirrored";
     let table = Table::begin(title, &["webhooks", "on disk MiB", "bytes each", "resident MiB"]);
     let before = stored_bytes(folder.path());
@@ -32,11 +34,11 @@ pub(crate) fn play(scale: &Scale) {
         let requests = numbers.map(|number| {
             let pair = &pairs[number % pairs.len()];
             match number % ONE_NOTE_IN {
-                0 => webhooks::annotated(number, pair, vendors.secret()),
-                _ => webhooks::updated(number, pair, vendors.secret()),
+                0 => note.webhook(number, pair),
+                _ => nothing.nothing_new(number, pair),
             }
         });
-        as_fast_as_answered(crosspage.address, 64, requests.collect());
+        as_fast_as_answered(crosspage.address, 64, requests.collect(), &["mirrored", "in step"]);
         vendors.opsgenie.model().forget_records();
         if posted % (scale.growth / 4) < AT_ONCE.min(scale.growth / 4) {
             let bytes = stored_bytes(folder.path());

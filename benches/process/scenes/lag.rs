@@ -9,7 +9,7 @@ use crate::load::{Measured, at_a_pace};
 use crate::relay::Relay;
 use crate::table::{Table, mib, ms, whole};
 use crate::vendors::{Vars, Vendors};
-use crate::webhooks::{self, marker};
+use crate::webhooks::{Template, marker};
 
 /// Webhooks a second, of both vendors together.
 const PACE: u32 = 50;
@@ -54,13 +54,11 @@ pub(crate) fn play(scale: &Scale) {
     let (wires, vars) = Wires::to(&vendors);
     let crosspage = Crosspage::start(folder.path(), &vars);
     vendors.post_to(crosspage.address);
+    let annotated = Template::annotated(&pairs[0], vendors.secret());
+    let note_added = Template::note_added(&pairs[0], &vendors.opsgenie_options.integration_id);
     let requests = (0..scale.timed).map(|number| {
-        let pair = &pairs[number % pairs.len()];
-        if number.is_multiple_of(2) {
-            webhooks::annotated(number, pair, vendors.secret())
-        } else {
-            webhooks::note_added(number, pair, &vendors.opsgenie_options.integration_id)
-        }
+        let template = if number.is_multiple_of(2) { &annotated } else { &note_added };
+        template.webhook(number, &pairs[number % pairs.len()])
     });
     let sent = at_a_pace(crosspage.address, PACE, requests.collect());
     wires.wait_for(scale.timed);

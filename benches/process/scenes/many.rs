@@ -5,7 +5,7 @@ use crate::crosspage::{Crosspage, stored_bytes};
 use crate::load::as_fast_as_answered;
 use crate::table::{Table, mib, ms};
 use crate::vendors::Vendors;
-use crate::webhooks;
+use crate::webhooks::Template;
 
 const HEADS: [&str; 4] = ["and then                    ", "ready after ms", "resident MiB", "on disk MiB"];
 
@@ -31,8 +31,9 @@ pub(crate) fn play(scale: &Scale) {
     crosspage.kill();
     let crosspage = start();
     row("killed and started", &crosspage, true);
-    let posted = pairs.iter().enumerate().map(|(number, pair)| webhooks::updated(number, pair, vendors.secret()));
-    as_fast_as_answered(crosspage.address, 64, posted.collect());
+    let template = Template::changed(&pairs[0], vendors.secret());
+    let posted = pairs.iter().enumerate().map(|(number, pair)| template.nothing_new(number, pair));
+    as_fast_as_answered(crosspage.address, 64, posted.collect(), &["in step"]);
     row("a webhook for each link", &crosspage, false);
     crosspage.kill();
     let crosspage = start();

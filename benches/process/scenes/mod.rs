@@ -9,7 +9,6 @@ use std::path::Path;
 use std::time::Instant;
 
 use crosspage::clock::now;
-use crosspage::engine::Event;
 use crosspage::opsgenie::webhook::Door;
 use crosspage::pagerduty::webhook::{self, Inbound};
 use crosspage::store::book::Book;
@@ -17,7 +16,7 @@ use crosspage::store::book::Book;
 use crate::crosspage::Crosspage;
 use crate::table::{Table, mib, ms};
 use crate::vendors::{Pair, Vendors};
-use crate::webhooks;
+use crate::webhooks::{Template, body_of};
 
 /// Something to be measured.
 pub(crate) struct Scene {
@@ -89,15 +88,19 @@ fn idle(_: &Scale) {
 
 /// Takes in one note for each of so many links: of the even ones from their incidents, of the odd ones from their alerts.
 fn queue_notes(book: &mut Book, vendors: &Vendors, pairs: &[Pair], notes: usize) {
+    let integration_id = &vendors.opsgenie_options.integration_id;
+    let door = Door::new(&[integration_id], None);
+    let annotated = Template::annotated(&pairs[0], vendors.secret());
+    let note_added = Template::note_added(&pairs[0], integration_id);
     for (number, pair) in pairs.iter().cycle().take(notes).enumerate() {
         let event = if number.is_multiple_of(2) {
-            let request = webhooks::annotated(number, pair, vendors.secret());
-            match webhook::parse(webhooks::body_of(&request), None, now()) {
+            match webhook::parse(body_of(&annotated.webhook(number, pair)), None, now()) {
                 Ok(Inbound::Event(event)) => event,
                 other => panic!("it can be read: {other:?}"),
             }
         } else {
-            alert_event(number, pair, &vendors.opsgenie_options.integration_id)
+            let authentic = door.authenticate(body_of(&note_added.webhook(number, pair))).expect("it is ours");
+            authentic.parse(now()).expect("it can be read")
         };
         let recorded = book.record(event).expect("it is taken in");
         assert_eq!(recorded.commands, 1, "it is mirrored: {recorded:?}");
@@ -106,12 +109,6 @@ fn queue_notes(book: &mut Book, vendors: &Vendors, pairs: &[Pair], notes: usize)
         }
     }
     book.commit().expect("the disk takes it");
-}
-
-fn alert_event(number: usize, pair: &Pair, integration_id: &str) -> Event {
-    let request = webhooks::note_added(number, pair, integration_id);
-    let authentic = Door::new(&[integration_id], None).authenticate(webhooks::body_of(&request));
-    authentic.expect("it is ours").parse(now()).expect("it can be read")
 }
 
 /// How long the disk takes to make 4 KiB durable, as so many a second.
