@@ -1,6 +1,9 @@
 //! Where everything lies. One tree, since a batch is atomic in one tree only; numbers are big-endian, so that a scan
 //! finds them in order. Vendor ids hold no `/`, so they can be parted by it.
 //!
+//! What is long and comes with each event lies in the order it came, since that is what the database is good at: it writes
+//! whole pages, and links come up in no order at all.
+//!
 //! | key | value |
 //! |---|---|
 //! | `m/store` | the schema's version, and when crosspage first ran |
@@ -9,10 +12,10 @@
 //! | `l/<alert>` | a link |
 //! | `i/<incident>/<alert>` | which links an incident has |
 //! | `o/<alert>` | a link whose incident may still be created, with a marker |
-//! | `q/<system>/<alert>/<entry>` | an entry of the outbox, in its lane |
+//! | `q/<system>/<entry>` | an entry of the outbox |
 //! | `z/<alert>/<entry>` | a dead letter |
-//! | `d/<id>`, `x/<when>/<id>` | what was seen; the same by time |
-//! | `t/<alert>/<number>` | the timeline |
+//! | `d/<id>`, `x/<when>/<id>` | what was seen; what was seen together, by time and the first id |
+//! | `e/<number>`, `t/<alert>/<number>` | what happened to a link; which of it makes an alert's timeline |
 //! | `w/<number>` | an event that waits for its link |
 //! | `u/<number>` | what could not be read |
 //! | `c/<key>…<number>` | a piece of a long value |
@@ -54,12 +57,8 @@ pub(super) fn lanes(system: System) -> &'static [u8] {
     }
 }
 
-pub(super) fn lane(system: System, alert: &AlertId) -> Vec<u8> {
-    [lanes(system), alert.as_str().as_bytes(), b"/"].concat()
-}
-
-pub(super) fn entry(system: System, alert: &AlertId, id: u64) -> Vec<u8> {
-    [lane(system, alert).as_slice(), &id.to_be_bytes()].concat()
+pub(super) fn entry(system: System, id: u64) -> Vec<u8> {
+    [lanes(system), &id.to_be_bytes()].concat()
 }
 
 pub(super) fn dead_letters_of(alert: &AlertId) -> Vec<u8> {
@@ -74,8 +73,12 @@ pub(super) fn timeline(alert: &AlertId) -> Vec<u8> {
     [b"t/", alert.as_str().as_bytes(), b"/"].concat()
 }
 
-pub(super) fn timeline_entry(alert: &AlertId, number: u64) -> Vec<u8> {
+pub(super) fn timeline_place(alert: &AlertId, number: u64) -> Vec<u8> {
     [timeline(alert).as_slice(), &number.to_be_bytes()].concat()
+}
+
+pub(super) fn happened(number: u64) -> Vec<u8> {
+    [b"e/".as_slice(), &number.to_be_bytes()].concat()
 }
 
 pub(super) fn waiting(number: u64) -> Vec<u8> {

@@ -42,7 +42,7 @@ impl Book {
         self.transact(|book| {
             let entry = book.claimed(entry)?;
             let system = entry.command.to;
-            book.table.delete(&keys::entry(system, &entry.alert, entry.id))?;
+            book.table.delete(&keys::entry(system, entry.id))?;
             book.schedule.side_mut(system).pop(&entry.alert);
             if let Outcome::Dead { reason } = &outcome {
                 let letter = DeadLetter { entry: entry.clone(), reason: reason.clone(), at: now };
@@ -82,8 +82,8 @@ impl Book {
 
     /// Whether a change of state is in the alert's lane to `system`, perhaps on its way right now.
     fn changes_state(&self, system: System, alert: &AlertId) -> Result<bool, StoreError> {
-        let entries = self.table.list::<Entry>(&keys::lane(system, alert), usize::MAX)?;
-        Ok(entries.iter().any(|(_, entry)| matches!(entry.command.action, Action::SetStatus { .. })))
+        let entries = self.lane(system, alert)?;
+        Ok(entries.iter().any(|entry| matches!(entry.command.action, Action::SetStatus { .. })))
     }
 
     /// Whether any of the event's dedupe ids was seen. If none was, all are put down.
@@ -95,7 +95,9 @@ impl Book {
         }
         for id in &event.dedupe {
             self.table.put_new(&keys::seen(id), &event.received_at)?;
-            self.table.put_new(&keys::seen_at(event.received_at, id), &())?;
+        }
+        if let Some(first) = event.dedupe.first() {
+            self.table.put_new(&keys::seen_at(event.received_at, first), &event.dedupe)?;
         }
         Ok(false)
     }
@@ -189,7 +191,8 @@ impl Book {
                     }
                 };
                 let entry = TimelineEntry { at: now, event, reason: decision.reason, commands };
-                self.table.put_new(&keys::timeline_entry(alert, number), &entry)?;
+                self.table.put_new(&keys::happened(number), &entry)?;
+                self.table.put_new(&keys::timeline_place(alert, number), &())?;
             }
             tally.decisions.push((alert, decision.reason));
             for released in decision.released.into_iter().rev() {
@@ -300,7 +303,7 @@ impl Book {
         let mut ids = Vec::with_capacity(commands.len());
         for command in commands {
             let entry = Entry::new(next(&mut self.counters.entry), alert.clone(), command, now);
-            self.table.put_new(&keys::entry(entry.command.to, alert, entry.id), &entry)?;
+            self.table.put_new(&keys::entry(entry.command.to, entry.id), &entry)?;
             self.schedule.side_mut(entry.command.to).push(&entry);
             ids.push(entry.id);
         }

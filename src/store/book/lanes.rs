@@ -38,7 +38,7 @@ impl Book {
             while claims.len() < limit {
                 let Some((alert, id)) = book.schedule.side_mut(system).claim(class, now) else { break };
                 let link: Link = book.table.need(&keys::link(&alert))?;
-                let mut entry: Entry = book.table.need(&keys::entry(system, &alert, id))?;
+                let mut entry: Entry = book.table.need(&keys::entry(system, id))?;
                 if book.is_held(&entry, &link)? {
                     book.schedule.side_mut(system).park(&alert);
                     continue;
@@ -59,7 +59,7 @@ impl Book {
     pub fn save(&mut self, entry: Entry) -> Result<(), StoreError> {
         self.transact(|book| {
             let entry = book.claimed(entry)?;
-            book.table.put(&keys::entry(entry.command.to, &entry.alert, entry.id), &entry)
+            book.table.put(&keys::entry(entry.command.to, entry.id), &entry)
         })
     }
 
@@ -70,7 +70,7 @@ impl Book {
     pub fn release(&mut self, entry: Entry) -> Result<(), StoreError> {
         self.transact(|book| {
             let entry = book.claimed(entry)?;
-            book.table.put(&keys::entry(entry.command.to, &entry.alert, entry.id), &entry)?;
+            book.table.put(&keys::entry(entry.command.to, entry.id), &entry)?;
             book.schedule.side_mut(entry.command.to).release(&entry.alert, entry.due_at);
             Ok(())
         })

@@ -32,7 +32,7 @@ impl Book {
             }
             book.drop_letter(&key)?;
             let entry = letter.entry.clone().redriven(letter.at, now);
-            book.table.put(&keys::entry(entry.command.to, &alert, entry.id), &entry)?;
+            book.table.put(&keys::entry(entry.command.to, entry.id), &entry)?;
             book.schedule.side_mut(entry.command.to).push(&entry);
             book.follow_order(alert.clone(), Order::Redrive(Box::new(letter.entry.clone())), now)?;
             book.unpark(&alert);
@@ -95,7 +95,7 @@ impl Book {
     pub(super) fn take_lane(&mut self, system: System, alert: &AlertId) -> Result<Vec<Entry>, StoreError> {
         let mut taken = Vec::new();
         for id in self.schedule.side_mut(system).remove(alert) {
-            let key = keys::entry(system, alert, id);
+            let key = keys::entry(system, id);
             taken.push(self.table.need(&key)?);
             self.table.delete(&key)?;
         }

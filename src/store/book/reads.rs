@@ -48,7 +48,8 @@ impl Book {
     /// # Errors
     /// Fatal ones only.
     pub fn timeline(&self, alert: &AlertId) -> Result<Vec<TimelineEntry>, StoreError> {
-        self.values(&keys::timeline(alert))
+        let places: Vec<(Vec<u8>, ())> = self.table.list(&keys::timeline(alert), LONGEST_LIST)?;
+        places.iter().map(|(place, ())| self.table.need(&keys::happened(number_of(place)?))).collect()
     }
 
     /// What is still to be done for an alert's link, as it is stored, in the order it was put in.
@@ -56,10 +57,16 @@ impl Book {
     /// # Errors
     /// Fatal ones only.
     pub fn entries(&self, alert: &AlertId) -> Result<Vec<Entry>, StoreError> {
-        let mut entries: Vec<Entry> = self.values(&keys::lane(System::Opsgenie, alert))?;
-        entries.extend(self.values::<Entry>(&keys::lane(System::PagerDuty, alert))?);
+        let mut entries = self.lane(System::Opsgenie, alert)?;
+        entries.extend(self.lane(System::PagerDuty, alert)?);
         entries.sort_by_key(|entry| entry.id);
+        entries.truncate(LONGEST_LIST);
         Ok(entries)
+    }
+
+    /// What is bound for `system` on behalf of an alert, in order.
+    pub(super) fn lane(&self, system: System, alert: &AlertId) -> Result<Vec<Entry>, StoreError> {
+        self.schedule.side(system).lane(alert).map(|id| self.table.need(&keys::entry(system, id))).collect()
     }
 
     /// What was given up, by alert.
@@ -76,11 +83,7 @@ impl Book {
     /// Fatal ones only.
     pub fn quarantined(&self) -> Result<Vec<(u64, Quarantined)>, StoreError> {
         let rows = self.table.list(keys::QUARANTINE, LONGEST_LIST)?;
-        let numbered = rows.into_iter().map(|(key, item)| {
-            let number = keys::number(&key).ok_or_else(|| record::damaged(&key, "its key holds no number"))?;
-            Ok((number, item))
-        });
-        numbered.collect()
+        rows.into_iter().map(|(key, item)| Ok((number_of(&key)?, item))).collect()
     }
 
     /// What waits for incidents that are being created, in the order it came.
@@ -110,4 +113,9 @@ impl Book {
     fn values<T: serde::de::DeserializeOwned>(&self, prefix: &[u8]) -> Result<Vec<T>, StoreError> {
         Ok(self.table.list(prefix, LONGEST_LIST)?.into_iter().map(|(_, value)| value).collect())
     }
+}
+
+/// The number at the end of a key that must have one.
+fn number_of(key: &[u8]) -> Result<u64, StoreError> {
+    keys::number(key).ok_or_else(|| record::damaged(key, "its key holds no number"))
 }

@@ -168,6 +168,11 @@ impl Side {
         self.lanes.remove(alert).map(|lane| lane.entries.iter().map(|slot| slot.id).collect()).unwrap_or_default()
     }
 
+    /// The entries of an alert's lane, in order.
+    pub(super) fn lane(&self, alert: &AlertId) -> impl Iterator<Item = u64> + use<'_> {
+        self.lanes.get(alert).into_iter().flat_map(|lane| lane.entries.iter().map(|slot| slot.id))
+    }
+
     /// When the next lane of each class is due, or was.
     pub(super) fn due(&self) -> [Option<Timestamp>; CLASSES] {
         self.due.each_ref().map(|due| due.first().map(|(due, _)| *due))
