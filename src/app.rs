@@ -16,6 +16,7 @@ use crate::engine::fuse::Limits;
 use crate::engine::{Identity, Policy, ReadLag, Timestamp};
 use crate::http::{HttpSettings, InvalidSetting};
 use crate::reconcile;
+use crate::retention;
 use crate::server::{self, Doors, Patience};
 use crate::store::{self, Store, StoreError};
 use crate::{opsgenie, pagerduty};
@@ -33,6 +34,11 @@ pub struct Tuning {
     pub notes_every: Option<Duration>,
     /// How long after a change the vendors' reads may not show it, as far as the reconciler goes.
     pub read_lag: ReadLag,
+    /// How long what is over is kept, in place of the configured days.
+    pub retention: Option<Duration>,
+    /// How long after a pass of pruning the next one begins, and how long there is between two slices, in place of what is
+    /// usual.
+    pub prune_every: Option<Duration>,
 }
 
 /// Why crosspage did not start.
@@ -88,6 +94,7 @@ pub struct Application {
     delivering: JoinHandle<()>,
     looking_up: JoinHandle<()>,
     reconciling: Option<JoinHandle<()>>,
+    pruning: JoinHandle<()>,
 }
 
 impl Application {
@@ -131,10 +138,16 @@ impl Application {
             let run = reconcile::run(store.clone(), vendors.clone(), gates.clone(), settings, stopping.clone());
             tokio::spawn(run)
         });
+        let pruning = retention::Settings {
+            keep: tuning.retention.unwrap_or(config.retention),
+            every: tuning.prune_every.unwrap_or(retention::EVERY),
+            pause: tuning.prune_every.unwrap_or(retention::PAUSE),
+        };
+        let pruning = tokio::spawn(retention::run(store.clone(), pruning, stopping.clone()));
         let delivering = tokio::spawn(delivery::run(store.clone(), vendors, gates, settings, stopping));
         let serving = tokio::spawn(server);
         info!(listen = %address, database = %config.database, version = env!("CARGO_PKG_VERSION"), "crosspage is running");
-        Ok(Self { address, store, server: handle, stop, serving, delivering, looking_up, reconciling })
+        Ok(Self { address, store, server: handle, stop, serving, delivering, looking_up, reconciling, pruning })
     }
 
     /// Where the webhook doors are.
@@ -171,6 +184,9 @@ impl Application {
         {
             error!(%error, "the reconciler ended abnormally");
         }
+        if let Err(error) = self.pruning.await {
+            error!(%error, "pruning ended abnormally");
+        }
         if let Err(error) = self.serving.await {
             error!(%error, "the server ended abnormally");
         }
@@ -193,7 +209,7 @@ pub(crate) fn policy(config: &Config, tuning: &Tuning) -> Policy {
         pagerduty_service: config.pagerduty.service_id.clone(),
         // The store knows when it was made, and tells the committer.
         first_ran_at: Timestamp::from_millis(0),
-        retention: config.retention,
+        retention: tuning.retention.unwrap_or(config.retention),
         read_lag: tuning.read_lag,
         fuse: Limits::default(),
         alert_page: config.opsgenie.alert_page.clone(),

@@ -18,6 +18,7 @@
 //! - [`opsgenie`], [`pagerduty`]: the vendors: webhooks in, calls out. [`http`]: the client that both share.
 //! - [`store`]: one transaction an event, durable before it is answered.
 //! - [`delivery`]: makes the calls that are due, and stores what came of them.
+//! - [`retention`]: removes what is over and old.
 //! - [`server`]: the public listener.
 //! - [`config`], [`telemetry`], [`clock`]: what surrounds it.
 //! - [`operator`], [`command`]: what an operator does, and the command line for it.
@@ -34,6 +35,7 @@ pub mod operator;
 pub mod opsgenie;
 pub mod pagerduty;
 pub mod reconcile;
+pub mod retention;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod server;

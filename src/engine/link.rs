@@ -318,6 +318,13 @@ impl Link {
         }
     }
 
+    /// Whether everything about it is over and nothing has changed since `before`, by our clock. An alert that was created
+    /// since then, by Opsgenie's, could page anew if it were forgotten.
+    pub fn is_over_since(&self, before: Timestamp) -> bool {
+        let created_since = self.facts.created_at.is_some_and(|created_at| created_at >= before);
+        !self.is_open() && self.changed_at < before && !created_since
+    }
+
     /// One of the two sides.
     pub fn side(&self, system: System) -> &Side {
         match system {

@@ -31,6 +31,8 @@ pub(super) const RECONCILED: &[u8] = b"m/reconciled";
 pub(super) const LINKS: &[u8] = b"l/";
 pub(super) const OUTSTANDING: &[u8] = b"o/";
 pub(super) const WAITING: &[u8] = b"w/";
+pub(super) const TIMELINES: &[u8] = b"t/";
+pub(super) const SEEN_AT: &[u8] = b"x/";
 pub(super) const DEAD_LETTERS: &[u8] = b"z/";
 pub(super) const QUARANTINE: &[u8] = b"u/";
 
@@ -96,7 +98,19 @@ pub(super) fn seen(id: &str) -> Vec<u8> {
 pub(super) fn seen_at(at: Timestamp, id: &str) -> Vec<u8> {
     // The sign bit is turned, so that moments before 1970 sort before the others.
     let at = at.as_millis().cast_unsigned() ^ (1 << 63);
-    [b"x/".as_slice(), &at.to_be_bytes(), b"/", short(id).as_bytes()].concat()
+    [SEEN_AT, &at.to_be_bytes(), b"/", short(id).as_bytes()].concat()
+}
+
+/// The moment in a key of [`seen_at`], and the key of [`seen`] that belongs to it.
+pub(super) fn seen_of(key: &[u8]) -> Option<(Timestamp, Vec<u8>)> {
+    let (at, rest) = key.strip_prefix(SEEN_AT)?.split_first_chunk::<8>()?;
+    let at = (u64::from_be_bytes(*at) ^ (1 << 63)).cast_signed();
+    Some((Timestamp::from_millis(at), [b"d".as_slice(), rest].concat()))
+}
+
+/// The first key behind the timeline that an entry's key belongs to.
+pub(super) fn after_timeline(key: &[u8]) -> Vec<u8> {
+    end_of(&key[..key.len().saturating_sub(8)])
 }
 
 /// The key of a long value's piece. No other key's rest begins with the zeros of its number.

@@ -43,8 +43,8 @@ use shared::{Load, Shared};
 
 pub use error::StoreError;
 pub use types::{
-    Claim, DeadLetter, Decide, Discarded, DueByClass, Form, Quarantined, Queued, Recorded, Settings, Summary,
-    TimelineEntry, Verdict, Waits,
+    Claim, DeadLetter, Decide, Discarded, DueByClass, Form, PrunePlace, Pruned, Quarantined, Queued, Recorded,
+    Settings, Summary, TimelineEntry, Verdict, Waits,
 };
 pub use url::{DatabaseUrl, DatabaseUrlError};
 

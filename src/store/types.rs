@@ -140,6 +140,44 @@ pub struct Discarded {
     pub parked: Vec<Entry>,
 }
 
+/// Where a pass of pruning goes on. A pass need not be finished: another one finds what it left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PrunePlace(pub(super) PruneStage);
+
+impl Default for PrunePlace {
+    fn default() -> Self {
+        Self(PruneStage::Links(None))
+    }
+}
+
+/// What a pass of pruning goes through, one after the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum PruneStage {
+    /// The links after that alert's.
+    Links(Option<AlertId>),
+    /// The timelines from that key on.
+    Timelines(Vec<u8>),
+    /// What was seen, oldest first.
+    Seen,
+    /// The quarantine, oldest first.
+    Quarantine,
+}
+
+/// What a slice of pruning came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Links that are gone.
+    pub links: usize,
+    /// Entries of timelines that are gone.
+    pub timeline: usize,
+    /// Ids of what was seen that are forgotten.
+    pub seen: usize,
+    /// What lay in the quarantine, and was dropped unread.
+    pub quarantined: usize,
+    /// Where the pass goes on, unless it is over.
+    pub next: Option<PrunePlace>,
+}
+
 /// How much there is of everything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
@@ -151,6 +189,8 @@ pub struct Summary {
     pub dead_letters: u64,
     /// What could not be read.
     pub quarantined: u64,
+    /// What could not be read, and was dropped when it had lain there for as long as anything is kept.
+    pub quarantine_expired: u64,
     /// Events that wait for their link.
     pub waiting: usize,
 }

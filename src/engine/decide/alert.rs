@@ -6,7 +6,9 @@ use super::super::event::{AlertAction, AlertEvent, AlertFacts, Event, Status, Sy
 use super::super::link::{HeardNote, Link, NoteVia, Observed, Page, TextHash};
 use super::super::outbox::Action;
 use super::super::policy::Policy;
-use super::{Decision, Draft, Guard, Reason, Unlinked, blank, nothing, page, text, too_old, unlinked};
+use super::{
+    Decision, Draft, Guard, Reason, Unlinked, blank, is_beyond_retention, nothing, page, text, too_old, unlinked,
+};
 
 /// How far apart the two webhooks of one note may be: the note itself, and the action it was given with.
 const TWIN_WINDOW: Duration = Duration::from_secs(10);
@@ -25,6 +27,10 @@ fn unseen(event: &Event, happened: &AlertEvent, policy: &Policy) -> Decision {
     match &happened.action {
         // We never create alerts, so a creation is no echo, whoever is named as its actor.
         AlertAction::Create => {
+            // Its link may have been pruned, and then nothing else tells that it is told again.
+            if is_beyond_retention(happened.facts.created_at, event.received_at, policy) {
+                return unlinked(Unlinked::TooOld);
+            }
             take_over(&mut draft.link, &happened.facts);
             draft.link.facts.priority = happened.facts.priority;
             page(&mut draft);

@@ -377,11 +377,15 @@ const TELLING: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Whether an alert of this creation time may still be taken in.
 fn too_old(created_at: Option<Timestamp>, now: Timestamp, policy: &Policy) -> Option<Unlinked> {
-    let created_at = created_at?;
-    if created_at < policy.first_ran_at {
+    if created_at? < policy.first_ran_at {
         return Some(Unlinked::BeforeFirstRun);
     }
-    (created_at < now.minus(policy.retention)).then_some(Unlinked::TooOld)
+    is_beyond_retention(created_at, now, policy).then_some(Unlinked::TooOld)
+}
+
+/// Whether an alert of this creation time is older than links are kept for certain.
+fn is_beyond_retention(created_at: Option<Timestamp>, now: Timestamp, policy: &Policy) -> bool {
+    created_at.is_some_and(|created_at| created_at < now.minus(policy.retention))
 }
 
 /// A link for an alert that pages, and the command to create its incident.

@@ -229,7 +229,7 @@ impl Book {
     }
 
     /// Puts a link in the place of what it was before, with everything that follows from its page.
-    fn save_link(&mut self, before: Option<&Link>, after: Option<&Link>) -> Result<(), StoreError> {
+    pub(super) fn save_link(&mut self, before: Option<&Link>, after: Option<&Link>) -> Result<(), StoreError> {
         let Some(alert) = after.or(before).map(|link| link.alert.clone()) else { return Ok(()) };
         if before == after {
             return Ok(());

@@ -7,6 +7,7 @@
 mod decisions;
 mod lanes;
 mod operator;
+mod prune;
 mod quarantine;
 mod reads;
 mod schedule;
@@ -63,6 +64,7 @@ struct Counters {
     quarantine: u64,
     dead_letters: u64,
     quarantined: u64,
+    quarantine_expired: u64,
 }
 
 /// The automation user's ids in PagerDuty, and whose they are.

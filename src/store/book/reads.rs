@@ -106,6 +106,7 @@ impl Book {
             pagerduty: self.schedule.side(System::PagerDuty).queued(),
             dead_letters: self.counters.dead_letters,
             quarantined: self.counters.quarantined,
+            quarantine_expired: self.counters.quarantine_expired,
             waiting: self.waiting.len(),
         }
     }

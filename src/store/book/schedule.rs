@@ -146,6 +146,11 @@ impl Side {
         })
     }
 
+    /// Whether there is anything in a lane.
+    pub(super) fn has(&self, alert: &AlertId) -> bool {
+        self.lanes.contains_key(alert)
+    }
+
     /// Ends the claim of a lane; its first entry is due at `due_at` next.
     pub(super) fn release(&mut self, alert: &AlertId, due_at: Timestamp) {
         if let Some(first) = self.lanes.get_mut(alert).and_then(|lane| lane.entries.front_mut()) {

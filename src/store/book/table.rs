@@ -125,7 +125,7 @@ impl Table {
     ) -> Result<(), StoreError> {
         let end = keys::end_of(prefix);
         while from < end {
-            let (rows, next) = self.page(&from, &end)?;
+            let (rows, next) = self.page(&from, &end, ROWS)?;
             for (key, row) in rows {
                 let value = self.read(&key, &row)?;
                 if visitor(key, value).is_break() {
@@ -142,11 +142,29 @@ impl Table {
         Ok(self.changes.is_empty() && self.engine.range(&[], &[u8::MAX], 1)?.is_empty())
     }
 
-    /// Some rows from `from` on, and where to go on.
-    fn page(&self, from: &[u8], end: &[u8]) -> Result<(Page, Vec<u8>), StoreError> {
-        let rows: Vec<Row> = self.engine.range(from, end, ROWS)?;
+    /// The first value from `from` on under `prefix`. Reads no other.
+    pub(super) fn first_from<T: DeserializeOwned>(
+        &self,
+        mut from: Vec<u8>,
+        prefix: &[u8],
+    ) -> Result<Option<(Vec<u8>, T)>, StoreError> {
+        let end = keys::end_of(prefix);
+        while from < end {
+            let (rows, next) = self.page(&from, &end, 1)?;
+            if let Some((key, row)) = rows.into_iter().next() {
+                let value = self.read(&key, &row)?;
+                return Ok(Some((key, value)));
+            }
+            from = next;
+        }
+        Ok(None)
+    }
+
+    /// Some rows from `from` on, up to `most` of the engine's, and where to go on.
+    fn page(&self, from: &[u8], end: &[u8], most: usize) -> Result<(Page, Vec<u8>), StoreError> {
+        let rows: Vec<Row> = self.engine.range(from, end, most)?;
         let next = match rows.last() {
-            Some((last, _)) if rows.len() == ROWS => keys::after(last),
+            Some((last, _)) if rows.len() == most => keys::after(last),
             _ => end.to_vec(),
         };
         let mut page: Page = rows.into_iter().collect();

@@ -80,10 +80,11 @@ impl Bench {
         }
     }
 
-    /// Closes the book and looks at everything that is stored under `prefix`.
+    /// Closes the book and looks at everything that is stored under `prefix`, or at all if that is empty.
     pub(super) fn rows(&mut self, prefix: &[u8]) -> Vec<Row> {
         self.close();
-        let rows = self.engine().range(prefix, &crate::store::keys::end_of(prefix), usize::MAX).unwrap();
+        let end = if prefix.is_empty() { vec![u8::MAX] } else { crate::store::keys::end_of(prefix) };
+        let rows = self.engine().range(prefix, &end, usize::MAX).unwrap();
         self.reopen();
         rows
     }
@@ -165,7 +166,7 @@ fn fake(link: Option<&Link>, event: &Event, policy: &Policy) -> Decision {
             return decide(None, event, policy);
         }
         if let EventBody::Alert(happened) = &event.body {
-            let new = |page| Link::new(happened.alert.clone(), AlertFacts::default(), page, event.received_at);
+            let new = |page| Link::new(happened.alert.clone(), happened.facts.clone(), page, event.received_at);
             match &happened.action {
                 AlertAction::Create => {
                     decision.link = Some(new(Page::Pending));
@@ -188,6 +189,13 @@ fn fake(link: Option<&Link>, event: &Event, policy: &Policy) -> Decision {
             AlertAction::Acknowledge { .. } => {
                 let action = Action::SetStatus { status: Status::Acknowledged, mark: 0 };
                 decision.commands.push(Command { to: System::PagerDuty, action });
+            }
+            AlertAction::Close { .. } => {
+                for system in [System::Opsgenie, System::PagerDuty] {
+                    let side = link.side_mut(system);
+                    side.observe(Status::Resolved, None);
+                }
+                link.changed_at = event.received_at;
             }
             AlertAction::Other(text) => link.facts.description = Some(text.clone()),
             AlertAction::Delete => decision.link = None,
@@ -291,6 +299,11 @@ pub(super) fn filled(alert: &str, bytes: usize) -> Event {
 /// Somebody takes the alert.
 pub(super) fn acknowledged(alert: &str) -> Event {
     alert_event(alert, AlertAction::Acknowledge { note: None })
+}
+
+/// It is all over, on both sides.
+pub(super) fn closed(alert: &str) -> Event {
+    alert_event(alert, AlertAction::Close { note: None })
 }
 
 /// The link is to go away.

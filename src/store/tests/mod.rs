@@ -9,6 +9,7 @@ mod kept;
 mod letters;
 mod pauses;
 mod properties;
+mod prune;
 mod quarantine;
 mod threads;
 mod waiting;

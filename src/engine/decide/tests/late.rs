@@ -190,3 +190,19 @@ fn an_alert_that_cannot_be_read_pages_with_what_is_known_of_it() {
     assert_eq!((&pair.link().page, pair.link().held.len()), (&Page::Pending, 0));
     pair.expect(alert_event(AlertAction::Create), Reason::Duplicate, &[]);
 }
+
+#[test]
+fn a_creation_that_is_told_again_when_its_link_may_be_forgotten_pages_nobody() {
+    let told = |created_at: i64, now: i64| {
+        let facts = AlertFacts { created_at: Some(second(created_at)), ..AlertFacts::default() };
+        Event { received_at: second(now), ..alert_event(AlertAction::Create).with(facts) }
+    };
+    let retention = 30 * 86_400;
+    Pair::unseen().expect(told(0, retention + 1), Reason::Unlinked(Unlinked::TooOld), &[]);
+    assert_eq!(Pair::unseen().hear(told(0, retention)).0, Reason::Mirrored);
+    // Nobody tells when it was created, so it may be new.
+    let untold = alert_event(AlertAction::Create).with(AlertFacts::default());
+    assert_eq!(Pair::unseen().hear(untold).0, Reason::Mirrored);
+    // Our clock may be ahead of Opsgenie's when crosspage runs for the first time.
+    assert_eq!(Pair::unseen().hear(told(-1_500, -1_000)).0, Reason::Mirrored);
+}

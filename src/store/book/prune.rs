@@ -1,0 +1,124 @@
+//! Pruning: what is over, and older than anything is kept, goes. Slice by slice, so that nobody waits long for the one
+//! thread that writes; each slice leaves the store whole, so a pass may end anywhere and begin anew.
+//!
+//! What was pruned must not page again. Links go by when they last changed and, since that is what a late event or a look is
+//! judged by, by when their alert was created.
+
+use super::Book;
+use crate::engine::{AlertId, Link, System, Timestamp};
+use crate::store::types::{DeadLetter, PrunePlace, PruneStage, Pruned, Quarantined, TimelineEntry};
+use crate::store::{StoreError, keys, record};
+
+impl Book {
+    /// Removes, within one slice of about `limit` rows, what is over and older than `before`, by our clock.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub fn prune(&mut self, before: Timestamp, place: PrunePlace, limit: usize) -> Result<Pruned, StoreError> {
+        self.transact(|book| {
+            let mut pruned = Pruned::default();
+            let next = match place.0 {
+                PruneStage::Links(after) => Some(book.prune_links(before, after, limit, &mut pruned)?),
+                PruneStage::Timelines(from) => Some(book.prune_timelines(before, from, limit, &mut pruned)?),
+                PruneStage::Seen => Some(book.prune_seen(before, limit, &mut pruned)?),
+                PruneStage::Quarantine => book.prune_quarantine(before, limit, &mut pruned)?,
+            };
+            Ok(Pruned { next: next.map(PrunePlace), ..pruned })
+        })
+    }
+
+    fn prune_links(
+        &mut self,
+        before: Timestamp,
+        after: Option<AlertId>,
+        limit: usize,
+        pruned: &mut Pruned,
+    ) -> Result<PruneStage, StoreError> {
+        let links = self.links_after(after.as_ref(), limit)?;
+        let last = links.last().filter(|_| links.len() == limit).map(|link| link.alert.clone());
+        for link in links {
+            if link.is_over_since(before) && !self.is_needed(&link)? {
+                self.save_link(Some(&link), None)?;
+                pruned.links += 1;
+            }
+        }
+        Ok(match last {
+            Some(last) => PruneStage::Links(Some(last)),
+            None => PruneStage::Timelines(keys::TIMELINES.to_vec()),
+        })
+    }
+
+    /// Whether something is still to be done for a link, or may be, or another link must be able to look at it.
+    fn is_needed(&self, link: &Link) -> Result<bool, StoreError> {
+        let alert = &link.alert;
+        let queued = [System::Opsgenie, System::PagerDuty].iter().any(|system| self.schedule.side(*system).has(alert));
+        if queued || !link.held.is_empty() {
+            return Ok(true);
+        }
+        let letters = self.table.list::<DeadLetter>(&keys::dead_letters_of(alert), 1)?;
+        if !letters.is_empty() {
+            return Ok(true);
+        }
+        // Which notes of a shared incident are whose, the links tell together.
+        let Some(incident) = link.incident().filter(|_| link.shared) else { return Ok(false) };
+        Ok(self.links_of(incident)?.iter().any(Link::is_open))
+    }
+
+    /// Every timeline is in order, so the first entry that is young enough ends the look at it.
+    fn prune_timelines(
+        &mut self,
+        before: Timestamp,
+        mut from: Vec<u8>,
+        limit: usize,
+        pruned: &mut Pruned,
+    ) -> Result<PruneStage, StoreError> {
+        for _ in 0..limit {
+            let Some((key, entry)) = self.table.first_from::<TimelineEntry>(from, keys::TIMELINES)? else {
+                return Ok(PruneStage::Seen);
+            };
+            if entry.at < before {
+                self.table.delete(&key)?;
+                pruned.timeline += 1;
+                from = keys::after(&key);
+            } else {
+                from = keys::after_timeline(&key);
+            }
+        }
+        Ok(PruneStage::Timelines(from))
+    }
+
+    fn prune_seen(&mut self, before: Timestamp, limit: usize, pruned: &mut Pruned) -> Result<PruneStage, StoreError> {
+        let oldest = self.table.list::<()>(keys::SEEN_AT, limit)?;
+        for (key, ()) in oldest {
+            let (at, seen) = keys::seen_of(&key).ok_or_else(|| record::damaged(&key, "its key holds no moment"))?;
+            if at >= before {
+                return Ok(PruneStage::Quarantine);
+            }
+            self.table.delete(&key)?;
+            self.table.delete(&seen)?;
+            pruned.seen += 1;
+        }
+        Ok(if pruned.seen == limit { PruneStage::Seen } else { PruneStage::Quarantine })
+    }
+
+    /// Nobody has looked at it for as long as anything is kept. How much of it went is counted for good.
+    fn prune_quarantine(
+        &mut self,
+        before: Timestamp,
+        limit: usize,
+        pruned: &mut Pruned,
+    ) -> Result<Option<PruneStage>, StoreError> {
+        for _ in 0..limit {
+            let first = self.table.first_from::<Quarantined>(keys::QUARANTINE.to_vec(), keys::QUARANTINE)?;
+            let Some((key, item)) = first else { return Ok(None) };
+            if item.received_at >= before {
+                return Ok(None);
+            }
+            self.table.delete(&key)?;
+            self.counters.quarantined = self.counters.quarantined.saturating_sub(1);
+            self.counters.quarantine_expired += 1;
+            pruned.quarantined += 1;
+        }
+        Ok(Some(PruneStage::Quarantine))
+    }
+}
