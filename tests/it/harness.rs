@@ -139,6 +139,11 @@ impl World {
         self.vars.insert(key, value.to_owned());
     }
 
+    /// Changes what no configuration key does from the next start on.
+    pub(crate) fn tune(&mut self, change: impl FnOnce(&mut Tuning)) {
+        change(&mut self.tuning);
+    }
+
     /// Has people do something on both sides before crosspage hears of any of it.
     pub(crate) fn at_once(&self, act: impl FnOnce()) {
         self.hold_webhooks();

@@ -19,6 +19,7 @@ mod operator;
 mod post;
 mod process;
 mod reconcile;
+mod retention;
 mod rules;
 mod scarce;
 mod secrets;
