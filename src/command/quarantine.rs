@@ -72,6 +72,9 @@ async fn list(store: &Store, format: Format) -> Result<Done, Failure> {
     if summary.quarantined > items.len() as u64 {
         output.remark(&format!("The first {} of {} are shown.", items.len(), summary.quarantined))?;
     }
+    if summary.quarantine_expired > 0 {
+        output.remark(&format!("Dropped unread, since they were too old: {}.", summary.quarantine_expired))?;
+    }
     Ok(Done::All)
 }
 
