@@ -18,6 +18,7 @@ on_both_engines! {
     what_waits_stays
     a_pass_may_break_off_anywhere
     a_timeline_without_a_link_goes_too
+    an_entry_that_is_young_ends_the_look_at_its_own_timeline_only
 }
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -231,6 +232,20 @@ fn a_timeline_without_a_link_goes_too(mut bench: Bench) {
     assert_eq!(bench.rows(b"t/").len(), 2);
     assert_eq!(prune(&mut bench, later(), 100).timeline, 2);
     assert!(bench.rows(b"t/").is_empty());
+}
+
+fn an_entry_that_is_young_ends_the_look_at_its_own_timeline_only(mut bench: Bench) {
+    for alert in ["A", "A-1", "A1", "B"] {
+        bench.record(created(alert));
+    }
+    for alert in ["A", "A1"] {
+        let mut young = noted(alert, "young");
+        young.received_at = later();
+        bench.record(young);
+    }
+    assert_eq!(prune(&mut bench, later(), 100).timeline, 4);
+    assert_eq!(bench.rows(b"t/").len(), 2);
+    assert_eq!(bench.story("A1"), ["alert note young"]);
 }
 
 #[test]
