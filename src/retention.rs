@@ -22,7 +22,7 @@ pub struct Settings {
 /// How long after a pass the next one begins unless a test is in a hurry. What is kept is measured in days.
 pub const EVERY: Duration = Duration::from_secs(3600);
 
-/// How long everybody else has the store to themselves between two slices. With [`SLICE`] rows each, some millions of rows
+/// How long everybody else has the store to themselves between two slices. With a hundred rows each, some millions of rows
 /// a day can go, which is more than a busy installation makes.
 pub const PAUSE: Duration = Duration::from_secs(1);
 

@@ -13,7 +13,8 @@ use crate::engine::outbox::call::IncidentState;
 use crate::engine::outbox::{DropReason, FetchedAlert, NewIncident, Step, Urgency};
 use crate::engine::{
     Action, Actor, AlertAction, AlertEvent, AlertFacts, Command, Entry, Event, EventBody, IncidentChange,
-    IncidentEvent, IncidentNote, Link, Outcome, Page, Priority, Reason, Settled, Status, System, Timestamp,
+    IncidentEvent, IncidentNote, Link, Operator, Order, Outcome, Page, Paused, Priority, Reason, Settled, Status,
+    System, Timestamp,
 };
 use crate::store::engine::Batch;
 use crate::store::{DeadLetter, Form, Quarantined, TimelineEntry, keys};
@@ -78,6 +79,7 @@ fn links() -> Vec<Link> {
         .map(|alone| HeardNote { system: System::Opsgenie, id: None, hash: hash.clone(), text: None, at: NOW, alone })
         .to_vec();
     full.marks = 9;
+    full.paused = Some(Paused { reason: "too much".to_owned(), at: NOW });
     links
 }
 
@@ -159,6 +161,12 @@ fn events() -> Vec<Event> {
         let entry = Entry::new(6, alert_id("A"), command, NOW);
         EventBody::Settled(Box::new(Settled { entry, outcome }))
     }));
+    let died = || Box::new(entries().remove(0));
+    let pause = Order::Pause { reason: "too much".to_owned() };
+    bodies.extend([pause, Order::Resume, Order::Redrive(died()), Order::Discard(died())].map(|order| {
+        let alert = alert_id("A");
+        EventBody::Operator(Box::new(Operator { alert, order }))
+    }));
     let event = |body| Event {
         dedupe: vec!["pd:event:1".to_owned()],
         request_id: Some("w-1".to_owned()),
@@ -196,6 +204,7 @@ fn outcomes() -> Vec<Outcome> {
         DropReason::NoIncident,
         DropReason::AlertDeleted,
         DropReason::NotWanted,
+        DropReason::Discarded,
     ];
     outcomes.extend(dropped.map(Outcome::Dropped));
     outcomes
@@ -222,6 +231,10 @@ fn reasons() -> Vec<Reason> {
         Reason::Superseded,
         Reason::GivenUp,
         Reason::Fetched,
+        Reason::Paused,
+        Reason::Resumed,
+        Reason::Redriven,
+        Reason::Discarded,
     ];
     reasons.extend([Guard::Actor, Guard::WrittenNote, Guard::Commanded, Guard::Prefix].map(Reason::Echo));
     let unlinked = [
@@ -231,6 +244,7 @@ fn reasons() -> Vec<Reason> {
         Unlinked::TooOld,
         Unlinked::NotOpen,
         Unlinked::NoSuchAlert,
+        Unlinked::NoSuchLink,
     ];
     reasons.extend(unlinked.map(Reason::Unlinked));
     reasons
@@ -254,7 +268,11 @@ fn values() -> Values {
         entries: entries(),
         timeline: timeline.map(|(reason, event)| TimelineEntry { at, event, reason, commands: vec![1, 2] }).collect(),
         dead_letters: vec![DeadLetter { entry: entries().remove(0), reason: "400 Invalid".to_owned(), at }],
-        quarantined: vec![quarantined(b"{\"a\": 1}"), quarantined(&[0, 159, 146, 150])],
+        quarantined: vec![
+            quarantined(b"{\"a\": 1}"),
+            quarantined(&[0, 159, 146, 150]),
+            Quarantined { form: Form::Event, ..quarantined(b"{}") },
+        ],
         identity: BTreeSet::from(["PAUTO01".to_owned()]),
     }
 }
