@@ -16,7 +16,7 @@ use crate::engine::outbox::call::{Answer, Call};
 use crate::engine::outbox::steps::{self, Made, Next, Settlement};
 use crate::engine::outbox::{DropReason, Outcome, Step};
 use crate::engine::{Action, Class, Entry, Link, System, Timestamp};
-use crate::store::{Claim, DueByClass, Store, StoreError};
+use crate::store::{Claim, DueByClass, Store, StoreError, Verdict};
 
 /// No sleep is longer: a moment that is far away may come of a clock that was set back, which the store knows when it is
 /// asked.
@@ -327,7 +327,13 @@ impl Dispatcher {
             | Outcome::FetchedIncident(_)
             | Outcome::FetchedNote(_) => log_entry!(info, entry, age_ms, "a command was carried out"),
         }
-        self.store.settle(entry, outcome, now()).await?;
+        let recorded = self.store.settle(entry, outcome, now()).await?;
+        if let Verdict::Decided(decisions) = recorded.verdict {
+            let notes = decisions.iter().filter(|(alert, _)| alert.is_none()).count();
+            if notes > 0 {
+                info!(notes, "notes that waited for an incident belong to no alert that is linked");
+            }
+        }
         Ok(())
     }
 }

@@ -128,7 +128,13 @@ fn overtaken(entry: &Entry, link: &Link) -> Option<Outcome> {
             let untold = unreachable(system, link);
             untold.or_else(|| (nothing_sent && !wanted).then_some(Outcome::Dropped(DropReason::NotWanted)))
         }
-        (Action::UpdatePriority { .. } | Action::FetchIncident, system) => unreachable(system, link),
+        (Action::UpdatePriority { priority, .. }, system) => {
+            // A priority that was redriven, or that waited for long, must not undo a later one.
+            let wanted = link.facts.priority.is_none_or(|now| now == *priority);
+            let untold = unreachable(system, link);
+            untold.or_else(|| (nothing_sent && !wanted).then_some(Outcome::Dropped(DropReason::NotWanted)))
+        }
+        (Action::FetchIncident, system) => unreachable(system, link),
     }
 }
 

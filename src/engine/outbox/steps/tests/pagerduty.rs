@@ -187,3 +187,14 @@ fn a_write_that_is_taken_five_times_without_effect_is_dead() {
     }
     assert_eq!(refusals, MAX_REFUSALS);
 }
+
+#[test]
+fn a_priority_that_is_not_the_alerts_any_more_is_not_set() {
+    let mut link = link();
+    let Action::UpdatePriority { priority: wanted, .. } = priority().command.action else { panic!() };
+    for (now, expected) in [(wanted, "read_incident"), (Priority::P5, "dropped NotWanted")] {
+        link.facts.priority = Some(now);
+        assert_eq!(next_line(&priority(), &link, 0), expected);
+        assert_eq!(next_line(&priority().unsure(), &link, 2_000), "read_incident", "it may have been set");
+    }
+}
