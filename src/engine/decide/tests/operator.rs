@@ -72,6 +72,15 @@ fn a_state_behind_which_a_later_one_is_under_way_is_not_sent_late() {
     assert_eq!(pair.redrive(&entry), not_wanted());
     let resolves = pair.link().pagerduty.commanded.unwrap();
     assert_eq!(resolves.status, Status::Resolved, "the later one stands");
+    // Also if it is the same one.
+    let mut pair = Pair::open();
+    pair.hear(ack().at(1));
+    let entry = pair.lose("PD acknowledged");
+    pair.hear(unack().at(2));
+    pair.hear(ack().at(3));
+    let later = pair.link().pagerduty.commanded.unwrap();
+    assert_eq!(pair.redrive(&entry), not_wanted());
+    assert_eq!(pair.link().pagerduty.commanded, Some(later));
 }
 
 #[test]
