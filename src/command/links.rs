@@ -48,6 +48,14 @@ pub enum Command {
         #[command(flatten)]
         format: Format,
     },
+    /// End a link for good: nothing is passed on any more, and nothing pages for the alert again.
+    Unlink {
+        /// The alert's id.
+        #[arg(value_parser = |id: &str| AlertId::try_from(id))]
+        alert: AlertId,
+        #[command(flatten)]
+        format: Format,
+    },
     /// Let go on what a pause holds.
     Resume {
         /// The alert's id.
@@ -67,6 +75,7 @@ impl Command {
                 let recorded = store.pause(&alert, &reason, now()).await?;
                 ordered(&alert, &recorded, format)
             }
+            Self::Unlink { alert, format } => unlink(store, &alert, format).await,
             Self::Resume { alert, format } => {
                 let recorded = store.resume(&alert, now()).await?;
                 ordered(&alert, &recorded, format)
@@ -144,6 +153,22 @@ async fn show(store: &Store, alert: &AlertId, format: Format) -> Result<Done, Fa
     Ok(Done::All)
 }
 
+async fn unlink(store: &Store, alert: &AlertId, format: Format) -> Result<Done, Failure> {
+    let ended = store.unlink(alert, now()).await?;
+    let sentence = match &ended {
+        Some(ended) => format!(
+            "The link of alert {alert} is ended. Dropped with it: {} to be done, {} given up.",
+            ended.entries.len(),
+            ended.letters.len()
+        ),
+        None => format!("There is no link for alert {alert}."),
+    };
+    let dropped =
+        ended.as_ref().map(|ended| json!({ "to_do": ended.entries.len(), "dead_letters": ended.letters.len() }));
+    format.output().say(&sentence, &json!({ "alert": alert, "unlinked": ended.is_some(), "dropped": dropped }))?;
+    Ok(Done::All.and(ended.is_some()))
+}
+
 fn ordered(alert: &AlertId, recorded: &Recorded, format: Format) -> Result<Done, Failure> {
     let reason = match &recorded.verdict {
         Verdict::Decided(decisions) => decisions.first().map(|(_, reason)| *reason),
@@ -215,6 +240,7 @@ fn page(link: &Link) -> String {
         Page::Pending => "being created".to_owned(),
         Page::Standing(incident) => incident.to_string(),
         Page::Dead => "given up".to_owned(),
+        Page::Withheld if link.unlinked => "unlinked".to_owned(),
         Page::Withheld => "withheld".to_owned(),
     }
 }

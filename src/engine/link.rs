@@ -64,6 +64,9 @@ pub struct Link {
     /// Why its commands are held, if they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Paused>,
+    /// Whether an operator has ended it. It stays as its own tombstone until it is pruned, so that nothing pages for its alert.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unlinked: bool,
 }
 
 /// Why and since when the commands of a link are held. A page goes out all the same, and what is heard is put down.
@@ -296,6 +299,7 @@ impl Link {
             marks: 0,
             fuse: Fuse::default(),
             paused: None,
+            unlinked: false,
         }
     }
 

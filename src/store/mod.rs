@@ -43,7 +43,7 @@ use shared::{Load, Shared};
 
 pub use error::StoreError;
 pub use types::{
-    Claim, DeadLetter, Decide, Discarded, DueByClass, Form, PrunePlace, Pruned, Quarantined, Queued, Recorded,
+    Claim, DeadLetter, Decide, Discarded, DueByClass, Ended, Form, PrunePlace, Pruned, Quarantined, Queued, Recorded,
     Settings, Summary, TimelineEntry, Verdict, Waits,
 };
 pub use url::{DatabaseUrl, DatabaseUrlError};

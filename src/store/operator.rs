@@ -1,6 +1,6 @@
 //! What an operator may do by a handle on the store, and what keeps it from growing for ever.
 
-use super::{DeadLetter, Discarded, PrunePlace, Pruned, Quarantined, Recorded, Store, StoreError, Waits};
+use super::{DeadLetter, Discarded, Ended, PrunePlace, Pruned, Quarantined, Recorded, Store, StoreError, Waits};
 use crate::engine::{AlertId, Event, Order, Timestamp};
 
 impl Store {
@@ -20,6 +20,16 @@ impl Store {
     /// Fatal ones only.
     pub async fn resume(&self, alert: &AlertId, now: Timestamp) -> Result<Recorded, StoreError> {
         self.order(alert, Order::Resume, now).await
+    }
+
+    /// Ends an alert's link for good: nothing is passed on any more, what was still to be done or had been given up is dropped,
+    /// and nothing pages for the alert again. Returns nothing if there is no such link. `now` is by our clock.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub async fn unlink(&self, alert: &AlertId, now: Timestamp) -> Result<Option<Ended>, StoreError> {
+        let alert = alert.clone();
+        self.ask(None, move |book| book.unlink(&alert, now)).await
     }
 
     /// Tries again what was given up under that entry's number: it goes back to its place in its lane, and what is parked

@@ -140,6 +140,15 @@ pub struct Discarded {
     pub parked: Vec<Entry>,
 }
 
+/// What ended with a link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// What was still to be done for it, and was dropped.
+    pub entries: Vec<Entry>,
+    /// What had been given up, and was discarded.
+    pub letters: Vec<DeadLetter>,
+}
+
 /// Where a pass of pruning goes on. A pass need not be finished: another one finds what it left.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PrunePlace(pub(super) PruneStage);

@@ -188,3 +188,29 @@ async fn in_the_wrong_folder_no_store_is_made() {
     assert_eq!(code, Some(2), "{output}");
     assert!(output.contains("PAGERDUTY_API_KEY is missing"), "{output}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ended_link_passes_nothing_on_and_pages_nobody() {
+    let stage = Stage::usual().await;
+    let (process, _) = stage.start(&[("RECONCILE_INTERVAL_S", "1")]);
+    let alert = stage.opsgenie.model().human_creates(NewAlert::titled("Disk full"));
+    let incident = stage.incident_of(&alert);
+    until("the answer is in", || process.output().contains("an incident was created"));
+    assert_eq!(process.terminate().code, Some(0));
+    assert_eq!(json(&stage, &["links", "unlink", &alert], 0)["unlinked"], true);
+    assert!(said(&stage, &["links", "unlink", "nobody"], 1).contains("no link"));
+    assert!(said(&stage, &["links", "list"], 0).contains("unlinked"));
+
+    let (process, _) = stage.start(&[("RECONCILE_INTERVAL_S", "1")]);
+    stage.opsgenie.model().human_acknowledges(&alert, JANE);
+    stage.pagerduty.model().human_adds_note(&incident, ADA, "anybody?");
+    let taken =
+        |what: &str| process.output().lines().any(|line| line.contains(what) && line.contains("a webhook was taken"));
+    until("both are in", || taken("\"event\":\"acknowledge\"") && taken("\"event\":\"annotated\""));
+    assert_eq!(process.terminate().code, Some(0));
+    assert!(stage.alert_notes(&alert).is_empty());
+    assert_eq!(stage.incident_notes(&incident), ["anybody?"]);
+    let model = stage.pagerduty.model();
+    let incidents = model.incident_by_key(&format!("opsgenie:{alert}"));
+    assert_eq!((incidents.len(), incidents[0].status.to_string().as_str()), (1, "triggered"));
+}

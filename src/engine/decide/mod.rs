@@ -148,6 +148,8 @@ pub enum Unlinked {
     NoSuchAlert,
     /// Something was ordered for a link that is not there.
     NoSuchLink,
+    /// An operator has ended the link.
+    ByOperator,
 }
 
 impl fmt::Display for Reason {
@@ -172,6 +174,7 @@ impl fmt::Display for Reason {
             Self::Unlinked(Unlinked::NotOpen) => f.write_str("unlinked (not open)"),
             Self::Unlinked(Unlinked::NoSuchAlert) => f.write_str("unlinked (no such alert)"),
             Self::Unlinked(Unlinked::NoSuchLink) => f.write_str("unlinked (no such link)"),
+            Self::Unlinked(Unlinked::ByOperator) => f.write_str("unlinked (by an operator)"),
             Self::Joining => f.write_str("joining"),
             Self::Held => f.write_str("held"),
             Self::AlertClosed => f.write_str("alert closed"),
@@ -243,6 +246,9 @@ fn touch(before: Option<&Link>, decision: &mut Decision, event: &Event) {
 }
 
 fn judge(link: Option<&Link>, event: &Event, policy: &Policy) -> Decision {
+    if let Some(tombstone) = link.filter(|link| link.unlinked) {
+        return Decision { link: Some(tombstone.clone()), ..unlinked(Unlinked::ByOperator) };
+    }
     match &event.body {
         EventBody::Alert(happened) => alert::decide(link, event, happened, policy),
         EventBody::Incident(happened) => match link {

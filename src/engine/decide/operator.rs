@@ -4,7 +4,7 @@ use super::super::event::{Operator, Order, Status, System};
 use super::super::fuse::Fuse;
 use super::super::link::{Commanded, Link, Page, Paused};
 use super::super::outbox::{Action, Entry};
-use super::{Decision, Draft, Reason};
+use super::{Decision, Draft, Reason, Unlinked};
 
 pub(super) fn decide(mut draft: Draft<'_>, operator: &Operator) -> Decision {
     let at = draft.event.received_at;
@@ -23,6 +23,13 @@ pub(super) fn decide(mut draft: Draft<'_>, operator: &Operator) -> Decision {
         }
         Order::Redrive(entry) => redrive(draft, entry),
         Order::Discard(entry) => discard(draft, entry),
+        Order::Unlink => {
+            let link = &mut draft.link;
+            (link.unlinked, link.paused, link.page) = (true, None, Page::Withheld);
+            (link.opsgenie.commanded, link.pagerduty.commanded) = (None, None);
+            (link.held, link.fetching_note) = (Vec::new(), None);
+            draft.done(Reason::Unlinked(Unlinked::ByOperator))
+        }
     }
 }
 

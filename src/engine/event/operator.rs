@@ -29,6 +29,8 @@ pub enum Order {
     Redrive(Box<Entry>),
     /// Leave undone what was given up: this entry.
     Discard(Box<Entry>),
+    /// End the link: nothing is passed on between its two sides any more, and nothing pages for its alert again.
+    Unlink,
 }
 
 impl Order {
@@ -39,6 +41,7 @@ impl Order {
             Self::Resume => "resume",
             Self::Redrive(_) => "redrive",
             Self::Discard(_) => "discard",
+            Self::Unlink => "unlink",
         }
     }
 }

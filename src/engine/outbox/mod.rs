@@ -340,7 +340,7 @@ pub enum DropReason {
     AlertDeleted,
     /// The state is not wanted any more: a person, or a later command, has moved on.
     NotWanted,
-    /// It was parked behind a page that an operator has discarded.
+    /// It was parked behind a page that an operator has discarded, or was to be done for a link that one has ended.
     Discarded,
 }
 
@@ -353,7 +353,7 @@ impl DropReason {
             Self::NoIncident => "there is no incident",
             Self::AlertDeleted => "the alert was deleted",
             Self::NotWanted => "somebody has moved on meanwhile",
-            Self::Discarded => "the page was discarded by an operator",
+            Self::Discarded => "an operator has discarded its page or ended its link",
         }
     }
 }

@@ -6,7 +6,7 @@ use super::Book;
 use super::decisions::of_ours;
 use crate::engine::outbox::{DropReason, Outcome};
 use crate::engine::{Action, AlertId, Entry, EventBody, Operator, Order, Settled, System, Timestamp};
-use crate::store::types::{DeadLetter, Discarded, Recorded};
+use crate::store::types::{DeadLetter, Discarded, Ended, Recorded};
 use crate::store::{StoreError, keys};
 
 impl Book {
@@ -60,13 +60,43 @@ impl Book {
                 | Action::FetchNote { .. } => Vec::new(),
             };
             book.follow_order(alert.clone(), Order::Discard(Box::new(letter.entry.clone())), now)?;
-            for entry in parked.iter().cloned() {
-                let outcome = Outcome::Dropped(DropReason::Discarded);
-                book.decide_all(of_ours(EventBody::Settled(Box::new(Settled { entry, outcome })), now))?;
-            }
+            book.drop_entries(&parked, now)?;
             book.unpark(&alert);
             Ok(Some(Discarded { letter, parked }))
         })
+    }
+
+    /// Ends a link: what was still to be done for it is dropped, what was given up for it is discarded, and it stays as a
+    /// tombstone until it is pruned. Returns nothing if there is no such link. `now` is by our clock.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub fn unlink(&mut self, alert: &AlertId, now: Timestamp) -> Result<Option<Ended>, StoreError> {
+        self.transact(|book| {
+            if !book.table.has(&keys::link(alert))? {
+                return Ok(None);
+            }
+            let mut entries = book.take_lane(System::Opsgenie, alert)?;
+            entries.extend(book.take_lane(System::PagerDuty, alert)?);
+            book.drop_entries(&entries, now)?;
+            let mut letters = Vec::new();
+            for (key, letter) in book.table.list::<DeadLetter>(&keys::dead_letters_of(alert), usize::MAX)? {
+                book.drop_letter(&key)?;
+                book.follow_order(alert.clone(), Order::Discard(Box::new(letter.entry.clone())), now)?;
+                letters.push(letter);
+            }
+            book.follow_order(alert.clone(), Order::Unlink, now)?;
+            Ok(Some(Ended { entries, letters }))
+        })
+    }
+
+    /// Puts down that these were dropped.
+    fn drop_entries(&mut self, entries: &[Entry], now: Timestamp) -> Result<(), StoreError> {
+        for entry in entries.iter().cloned() {
+            let outcome = Outcome::Dropped(DropReason::Discarded);
+            self.decide_all(of_ours(EventBody::Settled(Box::new(Settled { entry, outcome })), now))?;
+        }
+        Ok(())
     }
 
     pub(super) fn drop_letter(&mut self, key: &[u8]) -> Result<(), StoreError> {

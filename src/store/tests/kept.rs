@@ -79,6 +79,7 @@ fn links() -> Vec<Link> {
         .map(|alone| HeardNote { system: System::Opsgenie, id: None, hash: hash.clone(), text: None, at: NOW, alone })
         .to_vec();
     full.marks = 9;
+    full.unlinked = true;
     full.paused = Some(Paused { reason: "too much".to_owned(), at: NOW });
     links
 }
@@ -163,7 +164,7 @@ fn events() -> Vec<Event> {
     }));
     let died = || Box::new(entries().remove(0));
     let pause = Order::Pause { reason: "too much".to_owned() };
-    bodies.extend([pause, Order::Resume, Order::Redrive(died()), Order::Discard(died())].map(|order| {
+    bodies.extend([pause, Order::Resume, Order::Redrive(died()), Order::Discard(died()), Order::Unlink].map(|order| {
         let alert = alert_id("A");
         EventBody::Operator(Box::new(Operator { alert, order }))
     }));
@@ -245,6 +246,7 @@ fn reasons() -> Vec<Reason> {
         Unlinked::NotOpen,
         Unlinked::NoSuchAlert,
         Unlinked::NoSuchLink,
+        Unlinked::ByOperator,
     ];
     reasons.extend(unlinked.map(Reason::Unlinked));
     reasons

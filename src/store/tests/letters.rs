@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::bench::*;
 use crate::engine::outbox::DropReason;
 use crate::engine::{Entry, EventBody, Outcome, Page, Reason, Step, System};
+use crate::store::PrunePlace;
 
 on_both_engines! {
     a_redriven_creation_goes_first_and_what_was_parked_follows_in_order
@@ -16,6 +17,7 @@ on_both_engines! {
     a_discarded_note_is_gone_and_holds_nothing_up
     a_letter_is_acted_on_once
     a_letter_without_a_link_can_only_be_discarded
+    an_ended_link_takes_all_along_and_stays_as_a_tombstone
 }
 
 fn letters(bench: &mut Bench) -> Vec<u64> {
@@ -196,6 +198,31 @@ fn a_letter_without_a_link_can_only_be_discarded(mut bench: Bench) {
     assert!(bench.book().discard(1, NOW).unwrap().is_some());
     bench.commit();
     assert!(bench.claim(System::PagerDuty).is_empty());
+}
+
+fn an_ended_link_takes_all_along_and_stays_as_a_tombstone(mut bench: Bench) {
+    linked(&mut bench, "A");
+    for note in ["dies", "to be done"] {
+        bench.record(noted("A", note));
+    }
+    bench.settle_one(System::PagerDuty, dead());
+    bench.record(annotated("P1", "to the alert"));
+    bench.commit();
+    let ended = bench.book().unlink(&alert_id("A"), NOW).unwrap().unwrap();
+    assert_eq!((ended.entries.len(), ended.letters.len()), (2, 1));
+    bench.commit();
+    bench.reopen();
+    assert!(letters(&mut bench).is_empty() && bench.book().entries(&alert_id("A")).unwrap().is_empty());
+    assert!(bench.claim(System::Opsgenie).is_empty() && bench.claim(System::PagerDuty).is_empty());
+    assert!(bench.rows(b"i/").is_empty());
+    let tombstone = bench.book().link(&alert_id("A")).unwrap().unwrap();
+    assert!(tombstone.unlinked && tombstone.page == Page::Withheld);
+    assert_eq!(bench.story("A").last().unwrap(), "unlink");
+    assert_eq!(bench.book().unlink(&alert_id("Z"), NOW).unwrap(), None);
+    // It goes when everything else of its age does.
+    assert_eq!(bench.book().prune(NOW, PrunePlace::default(), 10).unwrap().links, 0);
+    let later = NOW.plus(Duration::from_secs(1));
+    assert_eq!(bench.book().prune(later, PrunePlace::default(), 10).unwrap().links, 1);
 }
 
 #[test]

@@ -159,3 +159,28 @@ fn a_pause_and_its_end_are_put_down_once() {
     pair.expect(ordered(Order::Resume), Reason::InStep, &[]);
     assert_eq!(pair.link().paused, None);
 }
+
+#[test]
+fn an_ended_link_is_a_tombstone_whatever_comes() {
+    let mut pair = Pair::open();
+    pair.hear(add_note("on its way").at(1));
+    let ended = Reason::Unlinked(Unlinked::ByOperator);
+    pair.expect(ordered(Order::Unlink), ended, &[]);
+    let tombstone = pair.link().clone();
+    assert_eq!((tombstone.incident(), tombstone.is_open()), (None, false));
+    let late = [
+        ack().at(2),
+        add_note("late").at(3),
+        close().at(4),
+        alert_event(AlertAction::Create).at(5),
+        incident_event(IncidentChange::Triggered).at(6),
+        incident_event(IncidentChange::Acknowledged).at(7),
+        annotated("N9", "late").at(8),
+        ordered(Order::Resume),
+    ];
+    for event in late {
+        pair.expect(event, ended, &[]);
+        assert_eq!(*pair.link(), tombstone);
+    }
+    pair.expect_settled("PD note [Opsgenie] jane: on its way", NOTED, ended, &[]);
+}
