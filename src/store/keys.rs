@@ -101,14 +101,13 @@ pub(super) fn seen_at(at: Timestamp, id: &str) -> Vec<u8> {
     [SEEN_AT, &at.to_be_bytes(), b"/", short(id).as_bytes()].concat()
 }
 
-/// The moment in a key of [`seen_at`], and the key of [`seen`] that belongs to it.
-pub(super) fn seen_of(key: &[u8]) -> Option<(Timestamp, Vec<u8>)> {
-    let (at, rest) = key.strip_prefix(SEEN_AT)?.split_first_chunk::<8>()?;
-    let at = (u64::from_be_bytes(*at) ^ (1 << 63)).cast_signed();
-    Some((Timestamp::from_millis(at), [b"d".as_slice(), rest].concat()))
+/// The moment in a key of [`seen_at`].
+pub(super) fn seen_when(key: &[u8]) -> Option<Timestamp> {
+    let (at, _) = key.strip_prefix(SEEN_AT)?.split_first_chunk::<8>()?;
+    Some(Timestamp::from_millis((u64::from_be_bytes(*at) ^ (1 << 63)).cast_signed()))
 }
 
-/// The first key behind the timeline that an entry's key belongs to.
+/// The first key behind the timeline that a key is of.
 pub(super) fn after_timeline(key: &[u8]) -> Vec<u8> {
     end_of(&key[..key.len().saturating_sub(8)])
 }

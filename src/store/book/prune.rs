@@ -5,6 +5,7 @@
 //! judged by, by when their alert was created.
 
 use super::Book;
+use super::reads::number_of;
 use crate::engine::{AlertId, Link, System, Timestamp};
 use crate::store::types::{DeadLetter, PrunePlace, PruneStage, Pruned, Quarantined, TimelineEntry};
 use crate::store::{StoreError, keys, record};
@@ -73,32 +74,40 @@ impl Book {
         pruned: &mut Pruned,
     ) -> Result<PruneStage, StoreError> {
         for _ in 0..limit {
-            let Some((key, entry)) = self.table.first_from::<TimelineEntry>(from, keys::TIMELINES)? else {
+            let Some((place, ())) = self.table.first_from::<()>(from, keys::TIMELINES)? else {
                 return Ok(PruneStage::Seen);
             };
+            let happened = keys::happened(number_of(&place)?);
+            let entry: TimelineEntry = self.table.need(&happened)?;
             if entry.at < before {
-                self.table.delete(&key)?;
+                self.table.delete(&place)?;
+                self.table.delete(&happened)?;
                 pruned.timeline += 1;
-                from = keys::after(&key);
+                from = keys::after(&place);
             } else {
-                from = keys::after_timeline(&key);
+                from = keys::after_timeline(&place);
             }
         }
         Ok(PruneStage::Timelines(from))
     }
 
     fn prune_seen(&mut self, before: Timestamp, limit: usize, pruned: &mut Pruned) -> Result<PruneStage, StoreError> {
-        let oldest = self.table.list::<()>(keys::SEEN_AT, limit)?;
-        for (key, ()) in oldest {
-            let (at, seen) = keys::seen_of(&key).ok_or_else(|| record::damaged(&key, "its key holds no moment"))?;
+        let mut from = keys::SEEN_AT.to_vec();
+        for _ in 0..limit {
+            let first = self.table.first_from::<Vec<String>>(from, keys::SEEN_AT)?;
+            let Some((key, ids)) = first else { return Ok(PruneStage::Quarantine) };
+            let at = keys::seen_when(&key).ok_or_else(|| record::damaged(&key, "its key holds no moment"))?;
             if at >= before {
                 return Ok(PruneStage::Quarantine);
             }
             self.table.delete(&key)?;
-            self.table.delete(&seen)?;
-            pruned.seen += 1;
+            for id in &ids {
+                self.table.delete(&keys::seen(id))?;
+            }
+            pruned.seen += ids.len();
+            from = keys::after(&key);
         }
-        Ok(if pruned.seen == limit { PruneStage::Seen } else { PruneStage::Quarantine })
+        Ok(PruneStage::Seen)
     }
 
     /// Nobody has looked at it for as long as anything is kept. How much of it went is counted for good.
@@ -108,8 +117,9 @@ impl Book {
         limit: usize,
         pruned: &mut Pruned,
     ) -> Result<Option<PruneStage>, StoreError> {
+        let mut from = keys::QUARANTINE.to_vec();
         for _ in 0..limit {
-            let first = self.table.first_from::<Quarantined>(keys::QUARANTINE.to_vec(), keys::QUARANTINE)?;
+            let first = self.table.first_from::<Quarantined>(from, keys::QUARANTINE)?;
             let Some((key, item)) = first else { return Ok(None) };
             if item.received_at >= before {
                 return Ok(None);
@@ -118,6 +128,7 @@ impl Book {
             self.counters.quarantined = self.counters.quarantined.saturating_sub(1);
             self.counters.quarantine_expired += 1;
             pruned.quarantined += 1;
+            from = keys::after(&key);
         }
         Ok(Some(PruneStage::Quarantine))
     }

@@ -117,6 +117,6 @@ impl Book {
 }
 
 /// The number at the end of a key that must have one.
-fn number_of(key: &[u8]) -> Result<u64, StoreError> {
+pub(super) fn number_of(key: &[u8]) -> Result<u64, StoreError> {
     keys::number(key).ok_or_else(|| record::damaged(key, "its key holds no number"))
 }
