@@ -6,9 +6,6 @@ use tracing::{debug, info};
 use super::{Reconciler, Trouble, log_trouble};
 use crate::engine::{AlertId, Link, Seen, System};
 
-/// How many links are read from the store at once to find the next open one.
-const LINKS: usize = 50;
-
 /// Where the round over all open links is.
 #[derive(Default)]
 pub(super) struct Round {
@@ -42,8 +39,8 @@ impl Reconciler {
     }
 
     async fn try_next_notes(&mut self) -> Result<(), Trouble> {
-        let links = self.store.links_after(self.round.after.clone(), LINKS).await?;
-        if links.is_empty() {
+        let mut links = self.store.open_links_after(self.round.after.clone(), 1).await?;
+        let Some(link) = links.pop() else {
             if let Some(began_at) = self.round.began_at.take() {
                 let (links, took_s) = (self.round.links, began_at.elapsed().as_secs());
                 // With few links a round is short, and not worth a line each.
@@ -55,14 +52,12 @@ impl Reconciler {
             }
             self.round = Round::default();
             return Ok(());
-        }
+        };
         self.round.began_at.get_or_insert_with(Instant::now);
-        let next = links.iter().find(|link| link.is_open());
-        self.round.after = next.or_else(|| links.last()).map(|link| link.alert.clone());
-        let Some(link) = next else { return Ok(()) };
+        self.round.after = Some(link.alert.clone());
         self.round.links += 1;
-        self.read_notes(link, System::Opsgenie).await?;
-        self.read_notes(link, System::PagerDuty).await
+        self.read_notes(&link, System::Opsgenie).await?;
+        self.read_notes(&link, System::PagerDuty).await
     }
 
     async fn read_notes(&self, link: &Link, system: System) -> Result<(), Trouble> {

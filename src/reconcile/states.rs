@@ -147,29 +147,42 @@ impl Reconciler {
         };
         let moved: HashMap<IncidentId, bool> =
             open.iter().map(|(id, listed)| (id.clone(), has_moved(listed))).collect();
-        let mut after = None;
-        loop {
-            let links = self.store.links_after(after.take(), LINKS).await?;
-            let Some(last) = links.last() else { break };
-            after = Some(last.alert.clone());
-            for link in &links {
-                let Some(incident) = link.incident() else { continue };
-                match open.get(incident) {
-                    Some(listed) => {
-                        if moved.get(incident) == Some(&true) {
-                            self.moved.push_back((link.alert.clone(), System::PagerDuty));
-                        }
-                        if link.pagerduty.known.is_none_or(|known| known.status != listed.state.status) {
-                            self.saw(&link.alert, listing_started, seen(listed.clone())).await?;
-                        }
-                    }
-                    None if complete => tolerate(self.look_for(link, incident, listing_started).await)?,
-                    None => {}
+        let listed: Vec<IncidentId> = open.keys().cloned().collect();
+        for incidents in listed.chunks(LINKS) {
+            for link in self.store.links_of_all(incidents.to_vec()).await? {
+                let Some(listed) = link.incident().and_then(|incident| open.get(incident)) else { continue };
+                if moved.get(&listed.state.id) == Some(&true) {
+                    self.moved.push_back((link.alert.clone(), System::PagerDuty));
+                }
+                if link.pagerduty.known.is_none_or(|known| known.status != listed.state.status) {
+                    self.saw(&link.alert, listing_started, seen(listed.clone())).await?;
                 }
             }
         }
+        if complete {
+            self.look_for_unlisted(&open, listing_started).await?;
+        }
         self.incidents = open.into_iter().map(|(id, listed)| (id, listed.updated_at)).collect();
         Ok(())
+    }
+
+    /// Looks at the incident of each open link that is not among those that were listed.
+    async fn look_for_unlisted(
+        &mut self,
+        listed: &HashMap<IncidentId, ListedIncident>,
+        listed_at: Timestamp,
+    ) -> Result<(), Trouble> {
+        let mut after = None;
+        loop {
+            let links = self.store.open_links_after(after.take(), LINKS).await?;
+            let Some(last) = links.last() else { return Ok(()) };
+            after = Some(last.alert.clone());
+            for link in &links {
+                if let Some(incident) = link.incident().filter(|incident| !listed.contains_key(*incident)) {
+                    tolerate(self.look_for(link, incident, listed_at).await)?;
+                }
+            }
+        }
     }
 
     /// Looks at an incident that is not among the open ones, if its link does not know that it is over.

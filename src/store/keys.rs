@@ -10,6 +10,7 @@
 //! | `m/counters`, `m/identity` | numbers given so far; the automation user's learned ids |
 //! | `m/reconciled` | up to when the alerts were compared, by Opsgenie's clock |
 //! | `l/<alert>` | a link |
+//! | `a/<alert>` | which links are open: the alert's id |
 //! | `i/<incident>/<alert>` | which links an incident has |
 //! | `o/<alert>` | a link whose incident may still be created, with a marker |
 //! | `q/<system>/<entry>` | an entry of the outbox |
@@ -29,6 +30,7 @@ pub(super) const COUNTERS: &[u8] = b"m/counters";
 pub(super) const IDENTITY: &[u8] = b"m/identity";
 pub(super) const RECONCILED: &[u8] = b"m/reconciled";
 pub(super) const LINKS: &[u8] = b"l/";
+pub(super) const OPEN: &[u8] = b"a/";
 pub(super) const OUTSTANDING: &[u8] = b"o/";
 pub(super) const WAITING: &[u8] = b"w/";
 pub(super) const TIMELINES: &[u8] = b"t/";
@@ -38,6 +40,10 @@ pub(super) const QUARANTINE: &[u8] = b"u/";
 
 pub(super) fn link(alert: &AlertId) -> Vec<u8> {
     [b"l/", alert.as_str().as_bytes()].concat()
+}
+
+pub(super) fn open(alert: &AlertId) -> Vec<u8> {
+    [OPEN, alert.as_str().as_bytes()].concat()
 }
 
 pub(super) fn links_of(incident: &IncidentId) -> Vec<u8> {

@@ -198,6 +198,27 @@ impl Store {
         self.ask(None, move |book| book.links_after(after.as_ref(), limit)).await
     }
 
+    /// The links of all these incidents.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub async fn links_of_all(&self, incidents: Vec<IncidentId>) -> Result<Vec<Link>, StoreError> {
+        self.ask(None, move |book| {
+            let links: Result<Vec<_>, _> = incidents.iter().map(|incident| book.links_of(incident)).collect();
+            Ok(links?.into_iter().flatten().collect())
+        })
+        .await
+    }
+
+    /// The open links after that of `after`, in the order of their alerts' ids, at most `limit` of them: one page of all that are
+    /// open.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub async fn open_links_after(&self, after: Option<AlertId>, limit: usize) -> Result<Vec<Link>, StoreError> {
+        self.ask(None, move |book| book.open_links_after(after.as_ref(), limit)).await
+    }
+
     /// Up to when the alerts were compared with the links, by Opsgenie's clock; if they never were, when crosspage first ran.
     ///
     /// # Errors

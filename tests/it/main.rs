@@ -16,6 +16,7 @@ mod loops;
 mod mirror_alert;
 mod mirror_incident;
 mod operator;
+mod outage;
 mod post;
 mod process;
 mod reconcile;

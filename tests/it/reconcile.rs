@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use crosspage::engine::ReadLag;
+use crosspage::store::engine::{Batch, Engine};
+use simulators::opsgenie::NewAlert;
 use simulators::pagerduty::IncidentStatus;
 
 use crate::harness::{ADA, BOB, JANE, JOHN, Plan, World};
+use crate::process::{Stage, until};
 
 /// A world in which both sides are listed again and again, and reads lag by next to nothing.
 pub(crate) fn plan() -> Plan {
@@ -105,6 +108,68 @@ async fn with_every_webhook_lost_a_creation_pages_and_states_and_notes_get_acros
         ],
     );
     assert_eq!(world.incidents_of(&alert).len(), 1);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_any_webhook_states_are_equal_within_two_passes() {
+    let world = plan().start().await;
+    let (alert, incident) = world.linked("Disk full").await;
+    lose_all(&world);
+    let two_passes = async || {
+        after_passes(&world, 2).await;
+        world.settle().await;
+    };
+    world.pagerduty.model().human_acknowledges(&incident, ADA);
+    two_passes().await;
+    assert!(world.alert_now(&alert).acknowledged);
+    world.opsgenie.model().human_unacknowledges(&alert, JANE);
+    two_passes().await;
+    assert_eq!(world.incident_now(&incident).status, IncidentStatus::Triggered);
+    world.opsgenie.model().human_acknowledges(&alert, JANE);
+    two_passes().await;
+    assert_eq!(world.incident_now(&incident).status, IncidentStatus::Acknowledged);
+    world.pagerduty.model().human_unacknowledges(&incident, ADA);
+    two_passes().await;
+    assert!(!world.alert_now(&alert).acknowledged);
+    world.opsgenie.model().human_closes(&alert, JANE, None);
+    two_passes().await;
+    assert_eq!(world.incident_now(&incident).status, IncidentStatus::Resolved);
+    // It is over, and found among the open ones again.
+    world.pagerduty.model().human_reopens(&incident, BOB);
+    two_passes().await;
+    assert_eq!(world.reasons(&alert).await.last().map(String::as_str), Some("alert closed"));
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_any_webhook_notes_get_across_within_one_round() {
+    let mut plan = plan();
+    // No pass tells that anything has moved.
+    plan.tuning.reconcile_every = Some(Duration::from_secs(3600));
+    let world = plan.start().await;
+    let mut linked = Vec::new();
+    for number in 0..3 {
+        linked.push(world.linked(&format!("Disk {number} full")).await);
+    }
+    lose_all(&world);
+    for (alert, incident) in &linked {
+        world.opsgenie.model().human_adds_note(alert, JANE, "We see errors");
+        world.pagerduty.model().human_adds_note(incident, ADA, "On it");
+    }
+    let reads = |alert: &str| {
+        let path = format!("/v2/alerts/{alert}/notes");
+        world.opsgenie.model().calls().iter().filter(|call| call.method == "GET" && call.path == path).count()
+    };
+    let before: Vec<usize> = linked.iter().map(|(alert, _)| reads(alert)).collect();
+    // The first reading may have begun before the note was written.
+    let is_round = || linked.iter().zip(&before).all(|((alert, _), before)| reads(alert) >= before + 2);
+    world.until("each link's turn has come", async || is_round()).await;
+    world.settle().await;
+    for (alert, incident) in &linked {
+        note_on_incident(&world, incident, "[Opsgenie] jane@example.com: We see errors").await;
+        note_on_alert(&world, alert, "[PagerDuty] Ada Oncall: On it").await;
+    }
     world.end().await;
 }
 
@@ -296,6 +361,13 @@ async fn a_subscription_that_was_switched_off_comes_back_and_what_was_dropped_is
     world.start_app().await;
     world.until("it is on again", async || !world.pagerduty.model().is_subscription_disabled()).await;
     world.until("the alert is acknowledged", async || world.alert_now(&alert).acknowledged).await;
+    {
+        let pagerduty = world.pagerduty.model();
+        let mut calls =
+            pagerduty.calls().iter().map(|call| call.path.as_str()).skip_while(|path| !path.ends_with("/enable"));
+        let next = calls.find(|path| ["/incidents", "/webhook_subscriptions"].contains(path));
+        assert_eq!(next, Some("/incidents"), "the same pass compares");
+    }
     for text in ["one", "two", "three", "four"] {
         note_on_alert(&world, &alert, &format!("[PagerDuty] Ada Oncall: {text}")).await;
     }
@@ -305,4 +377,47 @@ async fn a_subscription_that_was_switched_off_comes_back_and_what_was_dropped_is
     world.settle().await;
     assert_eq!(world.alert_notes(&alert).len(), 6);
     world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_crosspage_switches_its_subscription_on_again_and_says_so() {
+    let stage = Stage::usual().await;
+    let (process, address) = stage.start(&[("RECONCILE_INTERVAL_S", "1")]);
+    let alert =
+        stage.opsgenie.model().human_creates(NewAlert { user: JANE.to_owned(), ..NewAlert::titled("Disk full") });
+    let incident = stage.incident_of(&alert);
+    let stranger = simulators::opsgenie::Server::start(simulators::opsgenie::Options::default()).await.unwrap();
+    stage.pagerduty.webhook_to(&format!("{}/pd-webhook", stranger.url()));
+    for text in ["one", "two", "three", "four"] {
+        stage.pagerduty.model().human_adds_note(&incident, ADA, text);
+    }
+    until("it was switched off and is on again", || process.output().contains("PagerDuty's webhooks are on again"));
+    assert!(process.output().contains("PagerDuty has switched our webhooks off"));
+    stage.pagerduty.webhook_to(&format!("http://{address}/pd-webhook"));
+    for text in ["one", "two", "three", "four"] {
+        let told = format!("[PagerDuty] Ada Oncall: {text}");
+        until("what was dropped is made up for", || stage.alert_notes(&alert).contains(&told));
+    }
+    assert_eq!(process.terminate().code, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_link_that_a_pass_comes_by_ends_the_process_with_a_code_of_its_own() {
+    let stage = Stage::usual().await;
+    let (process, _) = stage.start(&[("RECONCILE_INTERVAL_S", "0")]);
+    let alert =
+        stage.opsgenie.model().human_creates(NewAlert { user: JANE.to_owned(), ..NewAlert::titled("Disk full") });
+    stage.incident_of(&alert);
+    assert_eq!(process.terminate().code, Some(0));
+    let key = format!("l/{alert}").into_bytes();
+    let engine = Engine::sled(&stage.folder.path().join("data/crosspage")).unwrap();
+    let mut row = engine.get(&key).unwrap().unwrap();
+    *row.last_mut().unwrap() ^= 1;
+    engine.apply(&Batch::from([(key, Some(row))])).unwrap();
+    engine.sync().unwrap();
+    drop(engine);
+    let (process, _) = stage.start(&[("RECONCILE_INTERVAL_S", "1")]);
+    let ended = process.ended();
+    assert_eq!(ended.code, Some(3), "{}", ended.output);
+    assert!(ended.output.contains("the store has failed"), "{}", ended.output);
 }

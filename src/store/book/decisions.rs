@@ -238,6 +238,11 @@ impl Book {
             Some(link) => self.table.put(&keys::link(&alert), link)?,
             None => self.table.delete(&keys::link(&alert))?,
         }
+        match (before.is_some_and(Link::is_open), after.is_some_and(Link::is_open)) {
+            (false, true) => self.table.put(&keys::open(&alert), &alert)?,
+            (true, false) => self.table.delete(&keys::open(&alert))?,
+            (true, true) | (false, false) => {}
+        }
         let (page_before, page) = (before.map(|link| &link.page), after.map(|link| &link.page));
         if page_before != page {
             self.follow_page(&alert, page_before, page)?;

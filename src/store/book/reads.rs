@@ -35,6 +35,17 @@ impl Book {
         self.table.list_from(from, keys::LINKS, limit)
     }
 
+    /// The open links after that of `after`, in the order of their alerts' ids, at most `limit` of them. Those that are over cost
+    /// nothing.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub fn open_links_after(&self, after: Option<&AlertId>, limit: usize) -> Result<Vec<Link>, StoreError> {
+        let from = after.map_or_else(|| keys::OPEN.to_vec(), |alert| keys::after(&keys::open(alert)));
+        let alerts: Vec<AlertId> = self.table.list_from(from, keys::OPEN, limit)?;
+        alerts.iter().map(|alert| self.table.need(&keys::link(alert))).collect()
+    }
+
     /// Up to when the alerts were compared with the links, by Opsgenie's clock; if they never were, when crosspage first ran.
     ///
     /// # Errors

@@ -330,6 +330,8 @@ fn a_store_of_the_first_version_is_opened_and_goes_on() {
     let link = bench.book().link(&alert_id("A")).unwrap().unwrap();
     assert_eq!(link.page, Page::Standing(incident_id("Q1")));
     assert_eq!(bench.book().links_of(&incident_id("Q1")).unwrap(), [link]);
+    let open = bench.book().open_links_after(None, 10).unwrap();
+    assert_eq!(open.into_iter().map(|link| link.alert).collect::<Vec<_>>(), [alert_id("A"), alert_id("B")]);
     assert_eq!(bench.book().timeline(&alert_id("A")).unwrap().len(), 3);
     assert!(!bench.book().entries(&alert_id("B")).unwrap().is_empty());
     assert_eq!(bench.book().quarantined().unwrap().len(), 1);

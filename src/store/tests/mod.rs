@@ -7,6 +7,7 @@ mod engines;
 mod events;
 mod kept;
 mod letters;
+mod open;
 mod pauses;
 mod properties;
 mod prune;
