@@ -26,7 +26,7 @@ pub const EVERY: Duration = Duration::from_secs(3600);
 /// a day can go, which is more than a busy installation makes.
 pub const PAUSE: Duration = Duration::from_secs(1);
 
-/// How many rows a slice looks at: the one thread that writes is kept by it for a few milliseconds.
+/// How many rows a slice looks at: the one thread that writes must not be kept by it for long.
 const SLICE: usize = 100;
 
 /// Prunes until `stop` turns true, or the store fails.
