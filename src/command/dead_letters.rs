@@ -44,7 +44,7 @@ pub struct Which {
     /// Those of one alert.
     #[arg(long, value_name = "ID", value_parser = |id: &str| AlertId::try_from(id))]
     alert: Option<AlertId>,
-    /// All of them.
+    /// All that `list` shows.
     #[arg(long)]
     all: bool,
 }

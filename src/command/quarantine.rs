@@ -40,7 +40,7 @@ pub struct Which {
     /// The numbers, as `list` shows them.
     #[arg(value_name = "NUMBER")]
     numbers: Vec<u64>,
-    /// Everything.
+    /// All that `list` shows.
     #[arg(long)]
     all: bool,
 }
