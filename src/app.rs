@@ -12,6 +12,7 @@ use tracing::{error, info, warn};
 use crate::clock::now;
 use crate::config::Config;
 use crate::delivery::{self, Gate, Gates, Paused, Vendors};
+use crate::emergency;
 use crate::engine::fuse::Limits;
 use crate::engine::{Identity, Policy, ReadLag, Timestamp};
 use crate::http::{HttpSettings, InvalidSetting};
@@ -28,6 +29,8 @@ pub struct Tuning {
     pub delivery: delivery::Settings,
     /// Time-outs of calls.
     pub http: HttpSettings,
+    /// When a page is late, and how often that is looked for.
+    pub emergency: emergency::Settings,
     /// How often the reconciler looks, in place of the configured seconds.
     pub reconcile_every: Option<Duration>,
     /// How often the reconciler reads the notes of an open link, in place of what is usual.
@@ -94,6 +97,7 @@ pub struct Application {
     delivering: JoinHandle<()>,
     looking_up: JoinHandle<()>,
     reconciling: Option<JoinHandle<()>>,
+    watching: JoinHandle<()>,
     pruning: JoinHandle<()>,
 }
 
@@ -107,6 +111,7 @@ impl Application {
         let vendors = vendors(&config, &tuning)?;
         let (listener, address) =
             server::bind(config.listen).map_err(|source| StartError::Listen { address: config.listen, source })?;
+        let (late, lateness) = watch::channel(emergency::Status::default());
         let doors = Doors {
             store: store.clone(),
             opsgenie: opsgenie::webhook::Door::new(
@@ -115,6 +120,7 @@ impl Application {
             ),
             pagerduty_secrets: config.pagerduty.webhook_secrets.clone(),
             patience: Patience::default(),
+            emergency: lateness,
         };
         let server =
             server::serve(listener, doors).map_err(|source| StartError::Listen { address: config.listen, source })?;
@@ -144,10 +150,30 @@ impl Application {
             pause: tuning.prune_every.unwrap_or(retention::PAUSE),
         };
         let pruning = tokio::spawn(retention::run(store.clone(), pruning, stopping.clone()));
+        let watching = tokio::spawn(emergency::run(
+            store.clone(),
+            gates.clone(),
+            events(&config, &tuning)?,
+            config.pagerduty.service_id.clone(),
+            tuning.emergency,
+            late,
+            stopping.clone(),
+        ));
         let delivering = tokio::spawn(delivery::run(store.clone(), vendors, gates, settings, stopping));
         let serving = tokio::spawn(server);
         info!(listen = %address, database = %config.database, version = env!("CARGO_PKG_VERSION"), "crosspage is running");
-        Ok(Self { address, store, server: handle, stop, serving, delivering, looking_up, reconciling, pruning })
+        Ok(Self {
+            address,
+            store,
+            server: handle,
+            stop,
+            serving,
+            delivering,
+            looking_up,
+            reconciling,
+            watching,
+            pruning,
+        })
     }
 
     /// Where the webhook doors are.
@@ -178,6 +204,9 @@ impl Application {
         let (_, delivered) = tokio::join!(self.server.stop(true), self.delivering);
         if let Err(error) = delivered {
             error!(%error, "delivery ended abnormally");
+        }
+        if let Err(error) = self.watching.await {
+            error!(%error, "the watch over late pages ended abnormally");
         }
         if let Some(reconciling) = self.reconciling
             && let Err(error) = reconciling.await
@@ -236,6 +265,13 @@ fn vendors(config: &Config, tuning: &Tuning) -> Result<Vendors, InvalidSetting> 
             &tuning.http,
         )?,
     })
+}
+
+/// The other way to page, if there is one.
+fn events(config: &Config, tuning: &Tuning) -> Result<Option<pagerduty::Events>, InvalidSetting> {
+    let Some(routing_key) = config.pagerduty.fallback_routing_key.clone() else { return Ok(None) };
+    let settings = pagerduty::events::Settings { base_url: config.pagerduty.events_url.clone(), routing_key };
+    pagerduty::Events::new(settings, &tuning.http).map(Some)
 }
 
 const FIRST_LOOK_UP_AGAIN: Duration = Duration::from_secs(5);

@@ -18,6 +18,7 @@
 //! - [`opsgenie`], [`pagerduty`]: the vendors: webhooks in, calls out. [`http`]: the client that both share.
 //! - [`store`]: one transaction an event, durable before it is answered.
 //! - [`delivery`]: makes the calls that are due, and stores what came of them.
+//! - [`emergency`]: tells somebody by another way when pages do not get through.
 //! - [`retention`]: removes what is over and old.
 //! - [`server`]: the public listener.
 //! - [`config`], [`telemetry`], [`clock`]: what surrounds it.
@@ -29,6 +30,7 @@ pub mod clock;
 pub mod command;
 pub mod config;
 pub mod delivery;
+pub mod emergency;
 pub mod engine;
 pub mod http;
 pub mod operator;

@@ -22,6 +22,7 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, Resource, Route, web
 use futures_util::{FutureExt, StreamExt};
 use secrecy::SecretString;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 mod limits;
@@ -29,6 +30,7 @@ mod limits;
 mod tests;
 
 use crate::clock::now;
+use crate::emergency;
 use crate::engine::{AlertId, Event, EventBody, Reason, System};
 use crate::opsgenie;
 use crate::pagerduty;
@@ -54,6 +56,8 @@ pub struct Doors {
     pub pagerduty_secrets: Vec<SecretString>,
     /// How long a visitor may take.
     pub patience: Patience,
+    /// Whether pages get through.
+    pub emergency: watch::Receiver<emergency::Status>,
 }
 
 /// How long a visitor may take; then the connection is given up.
@@ -199,9 +203,15 @@ async fn healthz(unread: web::Payload, state: web::Data<State>) -> HttpResponse 
     }
 }
 
-/// Ready to take webhooks. A vendor's outage is no reason not to be: what cannot be delivered now is kept.
+/// Ready to take webhooks. A vendor's outage is no reason not to be: what cannot be delivered now is kept. But if pages do not
+/// get through, that is said.
 async fn readyz(unread: web::Payload, state: web::Data<State>) -> HttpResponse {
+    let late = state.doors.emergency.borrow().late;
     match state.doors.store.ready() {
+        Ok(()) if late > 0 => {
+            let said = json!({ "status": "degraded", "reason": "pages do not get through", "late_pages": late });
+            answer(StatusCode::OK, &said, unread)
+        }
         Ok(()) => answer(StatusCode::OK, &json!({ "status": "ready" }), unread),
         Err(error) => state.unwell("not ready", &error, unread),
     }

@@ -63,6 +63,10 @@ pub struct PagerDuty {
     pub api_url: String,
     /// Calls a minute.
     pub rate_limit: u32,
+    /// The key of an Events API v2 integration, by which somebody is told when pages do not get through.
+    pub fallback_routing_key: Option<SecretString>,
+    /// Where the Events API is, without a slash at its end.
+    pub events_url: String,
 }
 
 /// What is needed to talk and listen to Opsgenie.
@@ -156,9 +160,13 @@ impl Config {
 impl PagerDuty {
     const US: &str = "https://api.pagerduty.com";
     const EU: &str = "https://api.eu.pagerduty.com";
+    const US_EVENTS: &str = "https://events.pagerduty.com";
+    const EU_EVENTS: &str = "https://events.eu.pagerduty.com";
 
     fn read(vars: &mut Vars<impl Fn(&str) -> Option<String>>) -> Self {
-        let preset = vars.optional("PAGERDUTY_REGION", vars::word(&[("us", Self::US), ("eu", Self::EU)]));
+        let us = (Self::US, Self::US_EVENTS);
+        let preset = vars.optional("PAGERDUTY_REGION", vars::word(&[("us", us), ("eu", (Self::EU, Self::EU_EVENTS))]));
+        let (api, events) = preset.unwrap_or(us);
         Self {
             api_key: vars.required("PAGERDUTY_API_KEY", "a REST API key that may write", vars::header_secret),
             service_id: vars.required("PAGERDUTY_SERVICE_ID", "the id of the service to page", vars::id),
@@ -169,10 +177,10 @@ impl PagerDuty {
             ),
             email: vars.required("PAGERDUTY_EMAIL", "the automation user's e-mail address", vars::email),
             user: vars.required("PAGERDUTY_USER", "the automation user's name", vars::name),
-            api_url: vars
-                .optional("PAGERDUTY_API_URL", vars::base_url)
-                .unwrap_or_else(|| preset.unwrap_or(Self::US).to_owned()),
+            api_url: vars.optional("PAGERDUTY_API_URL", vars::base_url).unwrap_or_else(|| api.to_owned()),
             rate_limit: vars.optional("PAGERDUTY_RATE_LIMIT", rate_limit).unwrap_or(900),
+            fallback_routing_key: vars.optional("PAGERDUTY_FALLBACK_ROUTING_KEY", vars::routing_key),
+            events_url: vars.optional("PAGERDUTY_EVENTS_URL", vars::base_url).unwrap_or_else(|| events.to_owned()),
         }
     }
 }

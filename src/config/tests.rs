@@ -46,6 +46,8 @@ fn the_required_seven_are_enough() {
     assert_eq!(config.pagerduty.user, "Röbot One");
     assert_eq!(config.pagerduty.api_url, "https://api.pagerduty.com");
     assert_eq!(config.pagerduty.rate_limit, 900);
+    assert!(config.pagerduty.fallback_routing_key.is_none());
+    assert_eq!(config.pagerduty.events_url, "https://events.pagerduty.com");
     assert_eq!(config.opsgenie.api_key.expose_secret(), "hunter-og-key");
     assert_eq!(config.opsgenie.integration_ids, ["6b9f0a52-1111-2222-3333-444455556666"]);
     assert_eq!(config.opsgenie.user, "crosspage");
@@ -75,6 +77,10 @@ fn each_problem_names_its_key_and_what_to_do() {
         ("PAGERDUTY_API_KEY", Some("hunter\n2"), "cannot be sent"),
         ("PAGERDUTY_API_KEY", Some("hunter\u{fffd}"), "is not UTF-8"),
         ("PAGERDUTY_USER", Some("R\u{fffd}bot"), "is not UTF-8"),
+        ("PAGERDUTY_FALLBACK_ROUTING_KEY", Some(""), "is no integration key"),
+        ("PAGERDUTY_FALLBACK_ROUTING_KEY", Some("0123456789abcdef0123456789abcde"), "32 letters and digits"),
+        ("PAGERDUTY_FALLBACK_ROUTING_KEY", Some("0123456789abcdef 123456789abcdef"), "32 letters and digits"),
+        ("PAGERDUTY_EVENTS_URL", Some("http://events.example.com"), "must begin with https"),
         ("PAGERDUTY_SERVICE_ID", None, "is missing"),
         ("PAGERDUTY_SERVICE_ID", Some(" "), "is missing"),
         ("PAGERDUTY_SERVICE_ID", Some("../P1"), "is no id"),
@@ -203,21 +209,33 @@ fn an_api_url_wins_over_the_region_and_has_no_alert_page() {
 }
 
 #[test]
+fn the_events_api_is_that_of_the_region_unless_another_is_named() {
+    let eu = with("PAGERDUTY_REGION", "eu").pagerduty;
+    assert_eq!(eu.api_url, "https://api.eu.pagerduty.com");
+    assert_eq!(eu.events_url, "https://events.eu.pagerduty.com");
+    let other = [("PAGERDUTY_REGION", Some("eu")), ("PAGERDUTY_EVENTS_URL", Some("http://127.0.0.1:9000/"))];
+    assert_eq!(read(&other).unwrap().pagerduty.events_url, "http://127.0.0.1:9000");
+}
+
+#[test]
 fn a_secret_may_come_from_a_file() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("secret");
     let path = path.to_str().unwrap();
-    fs::write(path, "hunter-from-file\r\n").unwrap();
+    // As long as the one that must have a certain length.
+    let from_file = "hunter0123456789hunter0123456789";
+    fs::write(path, format!("{from_file}\r\n")).unwrap();
     for key in SECRETS {
         let file_key = format!("{key}_FILE");
         let config = read(&[(key, None), (&file_key, Some(path))]).unwrap();
         let secret = match key {
             "PAGERDUTY_API_KEY" => &config.pagerduty.api_key,
             "PAGERDUTY_WEBHOOK_SECRET" => &config.pagerduty.webhook_secrets[0],
+            "PAGERDUTY_FALLBACK_ROUTING_KEY" => config.pagerduty.fallback_routing_key.as_ref().unwrap(),
             "OPSGENIE_API_KEY" => &config.opsgenie.api_key,
             _ => config.opsgenie.webhook_token.as_ref().unwrap(),
         };
-        assert_eq!(secret.expose_secret(), "hunter-from-file");
+        assert_eq!(secret.expose_secret(), from_file);
 
         let error = read(&[(key, Some("hunter")), (&file_key, Some(path))]).unwrap_err();
         assert_eq!(error.to_string(), format!("{key} is given twice, here and by {file_key}: keep one"));
@@ -300,7 +318,8 @@ fn the_example_is_accepted_and_tells_the_true_defaults() {
     let mut text = fs::read_to_string(EXAMPLE).unwrap();
     for key in KEYS {
         // These have no default that could be written down.
-        if !["OPSGENIE_WEBHOOK_TOKEN", "OPSGENIE_QUERY", "LOG_FORMAT"].contains(&key) {
+        let undefined = ["PAGERDUTY_FALLBACK_ROUTING_KEY", "OPSGENIE_WEBHOOK_TOKEN", "OPSGENIE_QUERY", "LOG_FORMAT"];
+        if !undefined.contains(&key) {
             text = text.replace(&format!("# {key}="), &format!("{key}="));
         }
     }

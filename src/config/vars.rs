@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use super::Problem;
 
 /// Every key but the `<KEY>_FILE` of the secrets.
-pub(super) const KEYS: [&str; 23] = [
+pub(super) const KEYS: [&str; 25] = [
     "PAGERDUTY_API_KEY",
     "PAGERDUTY_SERVICE_ID",
     "PAGERDUTY_WEBHOOK_SECRET",
@@ -24,6 +24,8 @@ pub(super) const KEYS: [&str; 23] = [
     "PAGERDUTY_REGION",
     "PAGERDUTY_API_URL",
     "PAGERDUTY_RATE_LIMIT",
+    "PAGERDUTY_FALLBACK_ROUTING_KEY",
+    "PAGERDUTY_EVENTS_URL",
     "OPSGENIE_REGION",
     "OPSGENIE_API_URL",
     "OPSGENIE_RATE_LIMIT",
@@ -38,11 +40,19 @@ pub(super) const KEYS: [&str; 23] = [
 ];
 
 /// The keys whose values are shown nowhere, and which may come from a file.
-pub(super) const SECRETS: [&str; 4] =
-    ["PAGERDUTY_API_KEY", "PAGERDUTY_WEBHOOK_SECRET", "OPSGENIE_API_KEY", "OPSGENIE_WEBHOOK_TOKEN"];
+pub(super) const SECRETS: [&str; 5] = [
+    "PAGERDUTY_API_KEY",
+    "PAGERDUTY_WEBHOOK_SECRET",
+    "PAGERDUTY_FALLBACK_ROUTING_KEY",
+    "OPSGENIE_API_KEY",
+    "OPSGENIE_WEBHOOK_TOKEN",
+];
 
 /// What a file with a secret may hold at most.
 const SECRET_FILE_BYTES: u64 = 64 * 1024;
+
+/// By the Events API's documentation.
+const ROUTING_KEY_CHARS: usize = 32;
 
 const NAME_CHARS: usize = 100;
 
@@ -156,6 +166,14 @@ pub(super) fn header_secret(text: &str) -> Result<SecretString, &'static str> {
     }
     if !text.chars().all(|c| c.is_ascii_graphic()) {
         return Err("has a character that cannot be sent (a space, a line end, an accented letter): copy it again");
+    }
+    Ok(text.into())
+}
+
+/// The routing key of an Events API v2 integration. A wrong one would show only in an emergency, so its form counts.
+pub(super) fn routing_key(text: &str) -> Result<SecretString, &'static str> {
+    if text.len() != ROUTING_KEY_CHARS || !text.chars().all(|c| c.is_ascii_alphanumeric()) {
+        return Err("is no integration key of the Events API v2: 32 letters and digits");
     }
     Ok(text.into())
 }

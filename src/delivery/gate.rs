@@ -109,7 +109,7 @@ impl Drop for Passage {
 
 impl Gate {
     /// A gate that lets so many calls pass. `made` counts the requests that were made, by whoever.
-    pub(super) fn new(calls_a_minute: u32, made: Arc<AtomicU64>) -> Self {
+    pub(crate) fn new(calls_a_minute: u32, made: Arc<AtomicU64>) -> Self {
         let state = State {
             tokens: BURST,
             filled_at: Instant::now(),
@@ -252,6 +252,14 @@ impl Gate {
     /// Why nothing passes, if so.
     pub(super) fn paused(&self) -> Option<String> {
         self.lock().paused.clone()
+    }
+
+    /// Why nothing passes now, for people to read.
+    pub(crate) fn stopped(&self) -> Option<String> {
+        let state = self.lock();
+        let held = state.held_until.is_some_and(|until| until > Instant::now());
+        let paused = state.paused.as_ref().map(|reason| format!("the vendor refuses our calls: {reason}"));
+        paused.or_else(|| held.then(|| "the vendor asks for fewer calls".to_owned()))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

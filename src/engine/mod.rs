@@ -1,5 +1,5 @@
 //! The pure core: what happened ([`event`]), what is remembered ([`link`]), what to do about it ([`mod@decide`]) and how it is
-//! done ([`outbox`]). It does no I/O, reads no clock, draws no random number, and imports nothing else of the crate.
+//! done ([`outbox`]); and what is done when pages do not get through ([`outage`]). It does no I/O, reads no clock, draws no random number, and imports nothing else of the crate.
 
 // A new variant must make the compiler ask everywhere what is to become of it.
 #![warn(clippy::wildcard_enum_match_arm)]
@@ -8,6 +8,7 @@ pub mod decide;
 pub mod event;
 pub mod fuse;
 pub mod link;
+pub mod outage;
 pub mod outbox;
 pub mod policy;
 

@@ -25,7 +25,9 @@ fn state(memory: &MemoryEngine) -> web::Data<State> {
     let policy = Policy { identity, retention: Duration::from_secs(86_400), ..Policy::default() };
     let store = Store::on(Engine::Memory(memory.clone()), Settings::new(policy), now()).unwrap();
     let opsgenie = opsgenie::webhook::Door::new(&["one"], None);
-    web::Data::new(State::new(Doors { store, opsgenie, pagerduty_secrets: Vec::new(), patience: Patience::default() }))
+    let (_, emergency) = watch::channel(emergency::Status::default());
+    let patience = Patience::default();
+    web::Data::new(State::new(Doors { store, opsgenie, pagerduty_secrets: Vec::new(), patience, emergency }))
 }
 
 fn event(body: EventBody) -> Event {

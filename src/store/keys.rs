@@ -9,10 +9,12 @@
 //! | `m/store` | the schema's version, and when crosspage first ran |
 //! | `m/counters`, `m/identity` | numbers given so far; the automation user's learned ids |
 //! | `m/reconciled` | up to when the alerts were compared, by Opsgenie's clock |
+//! | `m/outage` | the outage that somebody was told of, or is to be |
 //! | `l/<alert>` | a link |
 //! | `a/<alert>` | which links are open: the alert's id |
 //! | `i/<incident>/<alert>` | which links an incident has |
 //! | `o/<alert>` | a link whose incident may still be created, with a marker |
+//! | `p/<alert>` | a link whose incident is owed, and since when |
 //! | `q/<system>/<entry>` | an entry of the outbox |
 //! | `z/<alert>/<entry>` | a dead letter |
 //! | `d/<id>`, `x/<when>/<id>` | what was seen; what was seen together, by time and the first id |
@@ -29,9 +31,11 @@ pub(super) const STORE: &[u8] = b"m/store";
 pub(super) const COUNTERS: &[u8] = b"m/counters";
 pub(super) const IDENTITY: &[u8] = b"m/identity";
 pub(super) const RECONCILED: &[u8] = b"m/reconciled";
+pub(super) const OUTAGE: &[u8] = b"m/outage";
 pub(super) const LINKS: &[u8] = b"l/";
 pub(super) const OPEN: &[u8] = b"a/";
 pub(super) const OUTSTANDING: &[u8] = b"o/";
+pub(super) const OWED: &[u8] = b"p/";
 pub(super) const WAITING: &[u8] = b"w/";
 pub(super) const TIMELINES: &[u8] = b"t/";
 pub(super) const SEEN_AT: &[u8] = b"x/";
@@ -56,6 +60,10 @@ pub(super) fn link_of(incident: &IncidentId, alert: &AlertId) -> Vec<u8> {
 
 pub(super) fn outstanding(alert: &AlertId) -> Vec<u8> {
     [OUTSTANDING, alert.as_str().as_bytes()].concat()
+}
+
+pub(super) fn owed(alert: &AlertId) -> Vec<u8> {
+    [OWED, alert.as_str().as_bytes()].concat()
 }
 
 pub(super) fn lanes(system: System) -> &'static [u8] {

@@ -17,6 +17,7 @@ mod keeper;
 mod keys;
 pub mod memory;
 mod operator;
+mod outage;
 mod record;
 mod shared;
 pub mod sled;
@@ -43,8 +44,8 @@ use shared::{Load, Shared};
 
 pub use error::StoreError;
 pub use types::{
-    Claim, DeadLetter, Decide, Discarded, DueByClass, Ended, Form, PrunePlace, Pruned, Quarantined, Queued, Recorded,
-    Settings, Summary, TimelineEntry, Verdict, Waits,
+    Claim, DeadLetter, Decide, Discarded, DueByClass, Ended, Form, Late, LatePage, PrunePlace, Pruned, Quarantined,
+    Queued, Recorded, Settings, Summary, TimelineEntry, Verdict, Waits,
 };
 pub use url::{DatabaseUrl, DatabaseUrlError};
 

@@ -65,6 +65,34 @@ pub struct Claim {
     pub sibling_notes: Vec<String>,
 }
 
+/// The pages that have been owed for too long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Late {
+    /// How many there are.
+    pub count: usize,
+    /// Since when the first of them is owed, by our clock.
+    pub oldest: Option<Timestamp>,
+    /// Some of them, longest owed first.
+    pub pages: Vec<LatePage>,
+}
+
+/// A page that has been owed for too long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LatePage {
+    /// The alert that has no incident.
+    pub alert: AlertId,
+    /// Since when it should have one, by our clock.
+    pub since: Timestamp,
+    /// The alert's headline.
+    pub title: Option<String>,
+    /// Which vendor it waits for: a missed alert must be read first.
+    pub waits_for: System,
+    /// The last thing that went wrong.
+    pub trouble: Option<String>,
+    /// Whether it is tried no more until somebody redrives it.
+    pub given_up: bool,
+}
+
 /// Something authentic that could not be read, or that found no room to wait in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quarantined {

@@ -58,6 +58,7 @@ impl Plan {
         let mut vars: HashMap<&'static str, String> = HashMap::from([
             ("PAGERDUTY_API_KEY", self.pagerduty.api_key.clone()),
             ("PAGERDUTY_API_URL", pagerduty.url()),
+            ("PAGERDUTY_EVENTS_URL", pagerduty.url()),
             ("PAGERDUTY_SERVICE_ID", self.pagerduty.service_id.clone()),
             ("PAGERDUTY_WEBHOOK_SECRET", self.pagerduty.webhook_secrets.join(",")),
             ("PAGERDUTY_EMAIL", self.pagerduty.automation.email.clone()),

@@ -41,6 +41,7 @@ impl House {
             opsgenie: Door::new(&[INTEGRATION], token.map(Into::into)),
             pagerduty_secrets: vec![SECRET.into()],
             patience,
+            emergency: tokio::sync::watch::channel(crosspage::emergency::Status::default()).1,
         };
         tokio::spawn(server::serve(listener, doors).unwrap());
         Self { store, memory, base: format!("http://{address}") }

@@ -9,6 +9,7 @@ mod crash;
 mod delivery;
 mod docs;
 mod doors;
+mod emergency;
 mod fuse;
 mod harness;
 mod limits;

@@ -14,9 +14,11 @@ const OPSGENIE_KEY: &str = "0f7a5c12-9b3e-4d68-8a41-e2c7d9b05f36";
 const WEBHOOK_SECRET: &str = "pdhook+c4b8/0f6e=z1x";
 const OLD_WEBHOOK_SECRET: &str = "pdhook-old+3d9a/77bb=v5n";
 const TOKEN: &str = "ogtoken+e2c6/48aa=m9r";
+const ROUTING_KEY: &str = "rk5d8e1f0a7b4c2d9e6f3a0b8c7d5e4f";
 const STRANGERS_TOKEN: &str = "strangers+guess/60d1=j2h";
 
-const SECRETS: [&str; 6] = [PAGERDUTY_KEY, OPSGENIE_KEY, WEBHOOK_SECRET, OLD_WEBHOOK_SECRET, TOKEN, STRANGERS_TOKEN];
+const SECRETS: [&str; 7] =
+    [PAGERDUTY_KEY, OPSGENIE_KEY, WEBHOOK_SECRET, OLD_WEBHOOK_SECRET, TOKEN, ROUTING_KEY, STRANGERS_TOKEN];
 
 /// No note in this story goes without it.
 const NOTE: &str = "confided-to-colleagues";
@@ -150,7 +152,8 @@ async fn check_nothing_slips_out(format: &str) {
         ..pagerduty::Options::default()
     };
     let stage = Stage::set(opsgenie, pagerduty).await;
-    let (process, address) = stage.start(&[("RUST_LOG", "trace"), ("LOG_FORMAT", format)]);
+    let (process, address) =
+        stage.start(&[("RUST_LOG", "trace"), ("LOG_FORMAT", format), ("PAGERDUTY_FALLBACK_ROUTING_KEY", ROUTING_KEY)]);
     everybody_knocks(&format!("http://{address}"), &integration).await;
     everything_fails(&stage, &process);
     let ended = process.terminate();

@@ -113,7 +113,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("delivery", &["clock", "engine", "opsgenie", "pagerduty", "store"]),
     ("reconcile", &["clock", "delivery", "engine", "opsgenie", "pagerduty", "store"]),
     ("retention", &["clock", "store"]),
-    ("server", &["clock", "engine", "opsgenie", "pagerduty", "store"]),
+    ("emergency", &["clock", "delivery", "engine", "pagerduty", "store"]),
+    ("server", &["clock", "emergency", "engine", "opsgenie", "pagerduty", "store"]),
     ("config", &["engine", "store", "telemetry"]),
     (
         "app",
@@ -121,6 +122,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "clock",
             "config",
             "delivery",
+            "emergency",
             "engine",
             "http",
             "opsgenie",

@@ -108,3 +108,14 @@ fn invalid(status: u16, problems: &[String]) -> Reply {
     let body = json!({"status": "invalid event", "message": "Event object is invalid", "errors": problems});
     Reply::json(status, &body)
 }
+
+/// An error on demand.
+pub(super) fn error(status: u16) -> Reply {
+    Reply::json(status, &json!({"status": "error", "message": "Fault on demand"}))
+}
+
+/// Nobody could verify what a throttled answer says; the documents describe the status alone.
+pub(super) fn throttled(with_headers: bool, reset_s: u64) -> Reply {
+    let reply = Reply::raw(429, Vec::new());
+    if with_headers { reply.with_header("retry-after", reset_s.to_string()) } else { reply }
+}

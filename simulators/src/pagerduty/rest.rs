@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::doer::{Doer, NewIncident};
+use super::events;
 use super::incident::{Agent, Incident, IncidentStatus};
 use super::model::PagerDuty;
 use super::options::{KeyKind, RestAgent};
@@ -55,9 +56,11 @@ impl PagerDuty {
     pub fn handle(&mut self, now_ms: i64, request: Request) -> Reply {
         self.tick(now_ms);
         let fault = self.faults.next(&request.method, &request.path);
-        let errors = ErrorReplies {
-            status: &|code| Failure::new(code, 2000, "Internal Error", &["Fault on demand"]).reply(),
-            throttle: &throttled,
+        let errors = if is_enqueue(&request) {
+            ErrorReplies { status: &events::error, throttle: &events::throttled }
+        } else {
+            let status = &|code| Failure::new(code, 2000, "Internal Error", &["Fault on demand"]).reply();
+            ErrorReplies { status, throttle: &throttled }
         };
         let mut reply = serve(fault, &errors, |_| self.route(&request).unwrap_or_else(|failure| failure.reply()));
         if reply.status != 429 {
@@ -74,7 +77,7 @@ impl PagerDuty {
         let segments = request.segments();
         let path: Vec<&str> = segments.iter().map(String::as_str).collect();
         let method = request.method.as_str();
-        if (method, path.as_slice()) == ("POST", &["v2", "enqueue"]) {
+        if is_enqueue(request) {
             return Ok(self.enqueue(request));
         }
         let authorization = request.header_value("authorization").unwrap_or_default();
@@ -264,6 +267,11 @@ impl PagerDuty {
         let found = self.shelf.get(id).or_else(|| self.shelf.values().find(by_number));
         found.map(|incident| incident.id.clone()).ok_or_else(Failure::not_found)
     }
+}
+
+/// Whether it is for the Events API, which has no key in a header and errors of its own.
+fn is_enqueue(request: &Request) -> bool {
+    (request.method.as_str(), request.path.as_str()) == ("POST", "/v2/enqueue")
 }
 
 pub(super) fn body_of(request: &Request) -> Result<Value, Failure> {

@@ -247,6 +247,7 @@ impl Book {
         if page_before != page {
             self.follow_page(&alert, page_before, page)?;
         }
+        self.follow_owed(before, after)?;
         if before.map(|link| &link.paused) != after.map(|link| &link.paused) {
             self.unpark(&alert);
         }

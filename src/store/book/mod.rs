@@ -7,6 +7,7 @@
 mod decisions;
 mod lanes;
 mod operator;
+mod owed;
 mod prune;
 mod quarantine;
 mod reads;
@@ -19,6 +20,7 @@ use std::ops::ControlFlow;
 
 use serde::{Deserialize, Serialize};
 
+use owed::Owed;
 use schedule::Schedule;
 use table::Table;
 use waiting::{Waiting, WaitingRoom};
@@ -41,6 +43,7 @@ pub struct Book {
     decide: Decide,
     schedule: Schedule,
     waiting: WaitingRoom,
+    owed: Owed,
     counters: Counters,
     committed_counters: Counters,
     broken: bool,
@@ -89,10 +92,11 @@ impl Book {
         policy.identity.pagerduty_ids =
             learnt.filter(|learnt| learnt.email == policy.identity.pagerduty_email).map(|l| l.ids).unwrap_or_default();
         let counters: Counters = table.get(keys::COUNTERS)?.unwrap_or_default();
-        let (schedule, waiting) = (Schedule::default(), WaitingRoom::default());
+        let (schedule, waiting, owed) = (Schedule::default(), WaitingRoom::default(), Owed::default());
         let committed_counters = counters.clone();
         let decide = settings.decide;
-        let mut book = Self { table, policy, decide, schedule, waiting, counters, committed_counters, broken: false };
+        let mut book =
+            Self { table, policy, decide, schedule, waiting, owed, counters, committed_counters, broken: false };
         book.rebuild()?;
         book.commit()?;
         Ok(book)
@@ -174,7 +178,7 @@ impl Book {
     }
 
     fn rebuild(&mut self) -> Result<(), StoreError> {
-        let Self { table, schedule, waiting, .. } = self;
+        let Self { table, schedule, waiting, owed, .. } = self;
         for system in [System::Opsgenie, System::PagerDuty] {
             table.visit(keys::lanes(system), |_, entry: Entry| {
                 schedule.side_mut(system).push(&entry);
@@ -183,6 +187,10 @@ impl Book {
         }
         table.visit(keys::OUTSTANDING, |_, (alert, marker): (AlertId, u64)| {
             waiting.begin(&alert, marker);
+            ControlFlow::Continue(())
+        })?;
+        table.visit(keys::OWED, |_, (alert, since): (AlertId, Timestamp)| {
+            owed.insert(&alert, since);
             ControlFlow::Continue(())
         })?;
         let mut unnumbered = None;

@@ -8,6 +8,7 @@ mod events;
 mod kept;
 mod letters;
 mod open;
+mod owed;
 mod pauses;
 mod properties;
 mod prune;
