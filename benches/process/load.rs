@@ -13,6 +13,9 @@ use tokio::task::{LocalSet, spawn_local};
 
 use crate::webhooks::Wire;
 
+/// For how long a connection surely stays open while nothing is sent: the server gives it up after five seconds.
+const STAYS_OPEN: Duration = Duration::from_secs(2);
+
 /// What a load came to.
 pub(crate) struct Measured {
     took: Duration,
@@ -85,19 +88,19 @@ pub(crate) fn at_a_pace(address: SocketAddr, a_second: u32, requests: Vec<Wire>)
         let started = Instant::now() + Duration::from_millis(100);
         let mut sent = Vec::with_capacity(requests.len());
         let mut senders = Vec::with_capacity(requests.len());
-        let idle: Rc<RefCell<Vec<TcpStream>>> = Rc::default();
+        let idle: Rc<RefCell<Vec<(TcpStream, Instant)>>> = Rc::default();
         for (number, request) in (0..).zip(requests) {
             tokio::time::sleep_until((started + Duration::from_secs(1) * number / a_second).into()).await;
             let waiting = idle.borrow_mut().pop();
             let mut stream = match waiting {
-                Some(stream) => stream,
-                None => connect(address).await,
+                Some((stream, since)) if since.elapsed() < STAYS_OPEN => stream,
+                _ => connect(address).await,
             };
             let idle = Rc::clone(&idle);
             sent.push(Instant::now());
             senders.push(spawn_local(async move {
                 exchange(&mut stream, &request, &["mirrored"]).await.expect("an answer");
-                idle.borrow_mut().push(stream);
+                idle.borrow_mut().push((stream, Instant::now()));
             }));
         }
         for sender in senders {

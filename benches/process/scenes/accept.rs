@@ -61,8 +61,8 @@ fn measure(
     as_fast_as_answered(crosspage.address, 16, requests(scale.webhooks / 2), MIRRORED);
     for connections in CONNECTIONS {
         let syncs = disk_syncs(folder.path(), scale);
-        let most = as_fast_as_answered(ceiling.address, connections, requests(scale.webhooks), MIRRORED);
         let posted = requests(scale.webhooks);
+        let most = as_fast_as_answered(ceiling.address, connections, posted.clone(), MIRRORED);
         let cpu = crosspage.cpu();
         let accepted = as_fast_as_answered(crosspage.address, connections, posted, MIRRORED);
         let cpu_each = (crosspage.cpu() - cpu).as_secs_f64() / scale.webhooks as f64;

@@ -32,7 +32,8 @@ pub(crate) fn play(scale: &Scale) {
         let numbers = posted..(posted + AT_ONCE).min(scale.growth);
         posted = numbers.end;
         let requests = numbers.map(|number| {
-            let pair = &pairs[number % pairs.len()];
+            // Each round begins one link later, so that the notes are not always on the same ones.
+            let pair = &pairs[(number + number / pairs.len()) % pairs.len()];
             match number % ONE_NOTE_IN {
                 0 => note.webhook(number, pair),
                 _ => nothing.nothing_new(number, pair),

@@ -32,7 +32,8 @@ pub(crate) fn play(scale: &Scale) {
     let crosspage = start();
     row("killed and started", &crosspage, true);
     let template = Template::changed(&pairs[0], vendors.secret());
-    let posted = pairs.iter().enumerate().map(|(number, pair)| template.nothing_new(number, pair));
+    // The first numbers are those of the notes in the outbox.
+    let posted = pairs.iter().zip(scale.queued..).map(|(pair, number)| template.nothing_new(number, pair));
     as_fast_as_answered(crosspage.address, 64, posted.collect(), &["in step"]);
     row("a webhook for each link", &crosspage, false);
     crosspage.kill();

@@ -38,7 +38,7 @@ pub(crate) const ALL: &[Scene] = &[
 pub(crate) struct Scale {
     /// Webhooks for each number of connections, and half as many before to warm up.
     pub(crate) webhooks: usize,
-    /// Links that these webhooks are about.
+    /// Links that these webhooks are about, in turn: many more than connections, so that a link's webhooks come in order.
     pub(crate) links: usize,
     /// For how many milliseconds the disk is measured.
     pub(crate) disk_ms: u64,
@@ -66,7 +66,7 @@ impl Scale {
 
     /// For a look whether it runs.
     pub(crate) const SHORT: Self =
-        Self { webhooks: 300, links: 100, disk_ms: 50, timed: 20, many_links: 300, queued: 40, growth: 2_000 };
+        Self { webhooks: 300, links: 1_200, disk_ms: 50, timed: 20, many_links: 300, queued: 40, growth: 2_000 };
 }
 
 /// What all scenes need.
