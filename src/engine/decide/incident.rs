@@ -136,7 +136,7 @@ fn state(mut draft: Draft<'_>, status: Status, change: &IncidentChange) -> Decis
     if ours && draft.is_late_echo(System::PagerDuty, status) {
         return draft.done(echo);
     }
-    if !ours && is_ambiguous(&draft, status, change) {
+    if is_ambiguous(&draft, status, change, ours) {
         draft.push(System::PagerDuty, Action::FetchIncident);
         return draft.done(Reason::Unclear);
     }
@@ -174,12 +174,21 @@ fn state(mut draft: Draft<'_>, status: Status, change: &IncidentChange) -> Decis
     }
 }
 
-/// Whether an event about something else mentions another state than the one that an answer of ours told, in the same second.
-/// The answer tells no more than the second, so either may be the newer one. What we read ourselves is never ambiguous.
-fn is_ambiguous(draft: &Draft<'_>, status: Status, change: &IncidentChange) -> bool {
-    let told = draft.link.pagerduty.known.filter(|known| known.by_the_second && known.status != status);
-    let (Some(at), Some(known_at)) = (draft.event.occurred_at, told.and_then(|known| known.at)) else { return false };
-    matches!(change, IncidentChange::Other(_)) && at >= known_at && at < known_at.plus(TELLING)
+/// Whether an event about something else mentions another state than the one that is known, and nobody can tell what that is
+/// worth: in the second that an answer of ours told, since either may be the newer one; or in an event of our own doing, since
+/// it was somebody else who brought that state about. What we read ourselves is never ambiguous.
+fn is_ambiguous(draft: &Draft<'_>, status: Status, change: &IncidentChange, ours: bool) -> bool {
+    let side = &draft.link.pagerduty;
+    let Some(known) = side.known.filter(|known| known.status != status) else { return false };
+    if !matches!(change, IncidentChange::Other(_)) {
+        return false;
+    }
+    if ours {
+        let commanded = side.commanded.is_some_and(|commanded| commanded.status == status);
+        return !commanded && !side.has_carried(status, draft.event.occurred_at);
+    }
+    let (Some(at), Some(known_at)) = (draft.event.occurred_at, known.at) else { return false };
+    known.by_the_second && at >= known_at && at < known_at.plus(TELLING)
 }
 
 fn changed(mut draft: Draft<'_>, from: Option<Status>, status: Status, change: &IncidentChange) -> Decision {

@@ -43,7 +43,13 @@ pub(super) fn decide(link: Option<&Link>, event: &Event, polled: &Polled, policy
         return unchanged(link, Reason::NoDrift);
     }
     if let Some(why) = proves_nothing(link, polled, policy) {
-        return unchanged(link, Reason::NotYet(why));
+        let mut decision = unchanged(link, Reason::NotYet(why));
+        if let Some(link) = &mut decision.link {
+            // After our clock was set back, it would take as long until something is proven again.
+            let side = link.side_mut(polled.seen.system());
+            side.touched_at = side.touched_at.min(event.received_at);
+        }
+        return decision;
     }
     match drift {
         Some(event) => Decision { released: vec![event], ..unchanged(link, Reason::Drift) },

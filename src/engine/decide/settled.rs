@@ -7,7 +7,7 @@ use super::super::event::{
 use super::super::link::{Known, Link, Observed, Page};
 use super::super::outbox::call::IncidentState;
 use super::super::outbox::{Action, DropReason, Entry, FetchedAlert, Outcome, Step};
-use super::{Decision, Draft, Reason, Unlinked, alert, page, text, too_old, unlinked};
+use super::{Decision, Draft, Reason, TELLING, Unlinked, alert, page, text, too_old, unlinked};
 
 pub(super) fn decide(mut draft: Draft<'_>, settled: &Settled) -> Decision {
     let to = settled.entry.command.to;
@@ -49,7 +49,7 @@ pub(super) fn decide(mut draft: Draft<'_>, settled: &Settled) -> Decision {
                 // Its webhook will tell, and then it is resolved again.
                 return draft.done(Reason::Carried);
             }
-            in_state(&mut draft.link, to, *status, *at);
+            in_state(&mut draft.link, to, *status, *at, wanted);
             if wanted { draft.done(Reason::Carried) } else { put_right(draft, to, Reason::Carried) }
         }
         Outcome::Superseded { .. } => superseded(draft, to, action),
@@ -134,13 +134,17 @@ fn has_revived(draft: &Draft<'_>, entry: &Entry, status: Status) -> bool {
 }
 
 /// The side is where we wanted it. A webhook may have told a later state meanwhile, which then stands.
-fn in_state(link: &mut Link, system: System, status: Status, at: Option<Timestamp>) {
+fn in_state(link: &mut Link, system: System, status: Status, at: Option<Timestamp>, wanted: bool) {
     match system {
         System::Opsgenie => {
             link.observe_alert(status, at);
         }
         System::PagerDuty => {
-            let observed = link.pagerduty.observe(status, at);
+            // The answer tells the second only. Of what is known to be of the same second, it is the newer one: else what was
+            // heard since would have ended the command.
+            let within = |known: &Timestamp| at.is_some_and(|at| (at..at.plus(TELLING)).contains(known));
+            let known_at = link.pagerduty.known.and_then(|known| known.at).filter(within);
+            let observed = link.pagerduty.observe(status, known_at.filter(|_| wanted).or(at));
             if let (Observed::Same | Observed::Changed { .. }, Some(known)) = (observed, &mut link.pagerduty.known) {
                 known.by_the_second = true;
             }

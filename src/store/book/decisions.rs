@@ -156,7 +156,7 @@ impl Book {
     fn decide_for(&mut self, mut link: Option<Link>, event: Event, tally: &mut Tally) -> Result<(), StoreError> {
         let mut queue = VecDeque::from([event]);
         while let Some(event) = queue.pop_front() {
-            let decision = (self.decide)(link.as_ref(), &event, &self.policy);
+            let mut decision = (self.decide)(link.as_ref(), &event, &self.policy);
             if let Some(id) = decision.learned_id
                 && self.policy.identity.pagerduty_ids.insert(id)
             {
@@ -171,12 +171,15 @@ impl Book {
             if let Some(alert) = alert.as_ref().filter(|_| !is_idle) {
                 let now = event.received_at;
                 let stood = link.as_ref().and_then(Link::incident);
-                let arrived = decision.link.as_ref().and_then(Link::incident).filter(|new| stood != Some(new));
+                let arrived = decision.link.as_ref().and_then(Link::incident).filter(|new| stood != Some(new)).cloned();
+                if let (Some(link), Some(incident)) = (&mut decision.link, &arrived) {
+                    link.shared |= !self.alerts_with(incident)?.is_empty();
+                }
                 self.save_link(link.as_ref(), decision.link.as_ref())?;
                 let commands = self.enqueue(alert, decision.commands, now)?;
                 tally.commands += commands.len();
                 if let Some(incident) = arrived {
-                    for number in self.waiting.leave(incident) {
+                    for number in self.waiting.leave(&incident) {
                         queue.push_back(self.take_waiting(number)?);
                     }
                 }
@@ -211,11 +214,16 @@ impl Book {
             EventBody::Polled(polled) => Some(polled.alert.clone()),
             EventBody::Operator(operator) => Some(operator.alert.clone()),
             EventBody::Incident(happened) => {
-                let alerts = self.alerts_with(&happened.incident)?;
-                if !alerts.is_empty() {
-                    return Ok(alerts);
+                let mut alerts = self.alerts_with(&happened.incident)?;
+                // Another link may have been merged into the incident before its own link came to know of it.
+                let named = happened.incident_key.as_deref().and_then(AlertId::from_incident_key);
+                if let Some(alert) = named.filter(|alert| !alerts.contains(alert))
+                    && let Some(link) = self.table.get::<Link>(&keys::link(&alert))?
+                    && (alerts.is_empty() || link.incident().is_none())
+                {
+                    alerts.push(alert);
                 }
-                happened.incident_key.as_deref().and_then(AlertId::from_incident_key)
+                return Ok(alerts);
             }
         };
         let Some(alert) = named else { return Ok(Vec::new()) };

@@ -13,6 +13,7 @@ on_both_engines! {
     an_incident_event_finds_its_link_by_key
     the_index_follows_a_merge
     a_merged_incident_speaks_to_all_its_links
+    an_incident_speaks_to_its_own_link_though_another_was_merged_into_it_first
     a_removed_link_leaves_nothing_to_do
     released_events_come_right_after_what_released_them
     long_values_grow_and_shrink_without_a_rest
@@ -22,6 +23,19 @@ on_both_engines! {
     quarantined_bodies_come_back_byte_for_byte
     a_list_longer_than_a_page_is_whole_and_in_order
     a_page_that_ends_before_a_longer_key_loses_nothing
+}
+
+fn an_incident_speaks_to_its_own_link_though_another_was_merged_into_it_first(mut bench: Bench) {
+    bench.record(created("A"));
+    bench.record(created("B"));
+    bench.record(triggered("P1", "A"));
+    bench.record(merged("P1", "P2"));
+    assert_eq!(bench.record(triggered("P2", "B")).verdict, decided(&[Some("A"), Some("B")]));
+    for alert in ["A", "B"] {
+        let link = bench.book().link(&alert_id(alert)).unwrap().unwrap();
+        assert_eq!(link.page, Page::Standing(incident_id("P2")));
+        assert!(link.shared, "{alert} shares its incident");
+    }
 }
 
 fn reads_in_a_batch_see_the_batch(mut bench: Bench) {

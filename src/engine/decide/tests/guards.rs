@@ -431,3 +431,23 @@ fn a_state_mentioned_in_the_second_of_our_own_change_is_read_instead() {
         assert_ne!(pair.hear(mention(Status::Open).at_ms(3_000)).0, Reason::Unclear);
     }
 }
+
+#[test]
+fn a_state_that_an_event_of_our_own_merely_mentions_is_somebody_elses_and_is_read() {
+    let mention = || incident_event(IncidentChange::Other("incident.priority_updated".into())).by("us");
+    let mut pair = Pair::acknowledged();
+    pair.expect(mention().standing(Status::Acknowledged).at(20), Reason::Echo(Guard::Actor), &[]);
+    pair.expect(mention().standing(Status::Open).at(30), Reason::Unclear, &["PD fetch incident"]);
+    assert_eq!(pair.known().1, Some(Status::Acknowledged), "nobody knows yet whose doing it is");
+}
+
+#[test]
+fn an_answer_that_tells_the_second_only_is_newer_than_what_was_known_in_that_second() {
+    let mut pair = Pair::open();
+    pair.hear(incident_event(IncidentChange::Other("incident.priority_updated".into())).at_ms(20_300));
+    pair.hear(ack().at(20));
+    pair.settle("PD acknowledged", in_state(Status::Acknowledged, 20));
+    assert_eq!(pair.known().1, Some(Status::Acknowledged));
+    // The echo is late, and somebody has let go of the incident before it comes.
+    assert_eq!(pair.hear(incident_event(IncidentChange::Unacknowledged).at(22)).0, Reason::Mirrored);
+}

@@ -66,6 +66,15 @@ fn a_look_that_began_too_early_proves_nothing() {
 }
 
 #[test]
+fn a_clock_that_was_set_back_makes_looks_prove_nothing_once_and_no_longer() {
+    let mut pair = Pair::open();
+    pair.link.as_mut().unwrap().opsgenie.touched_at = second(LATER + 3_600);
+    let fresh = Reason::NotYet(NotYet::TooFresh);
+    assert_eq!(pair.hear(polled(alert_is(Status::Acknowledged), LATER)), (fresh, Vec::new()));
+    assert_ne!(pair.hear(polled(alert_is(Status::Acknowledged), LATER + 60)).0, fresh);
+}
+
+#[test]
 fn a_look_while_a_change_of_ours_is_under_way_proves_nothing() {
     let unfinished = Reason::NotYet(NotYet::Unfinished);
     let mut pair = Pair::open();
