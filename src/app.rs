@@ -140,6 +140,7 @@ impl Application {
                 notes_every: tuning.notes_every.unwrap_or(reconcile::NOTES_EVERY),
                 query: config.opsgenie.query.clone(),
                 read_lag: tuning.read_lag,
+                clock: settings.clock.clone(),
             };
             let run = reconcile::run(store.clone(), vendors.clone(), gates.clone(), settings, stopping.clone());
             tokio::spawn(run)

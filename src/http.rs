@@ -3,6 +3,8 @@
 
 use std::error::Error;
 use std::fmt::Write as _;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
@@ -158,12 +160,20 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 /// connections before the usual load balancers do, since a POST on a connection that is being closed leaves its outcome
 /// unknown. Proxies are taken from the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`); loopback has no exception
 /// of its own.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Client {
     inner: reqwest::Client,
+    timeout: Duration,
     body_limit: usize,
     hidden: Option<SecretString>,
+    answered_by: Option<Responder>,
 }
+
+/// What answers requests in place of the network.
+pub type Responder = Arc<dyn Fn(reqwest::Request) -> Answering + Send + Sync>;
+
+/// An answer on its way.
+pub type Answering = Pin<Box<dyn Future<Output = Result<reqwest::Response, ApiError>> + Send>>;
 
 impl Client {
     /// A client for one vendor.
@@ -177,7 +187,15 @@ impl Client {
             .user_agent(concat!("crosspage/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| InvalidSetting::Tls(chain(&error)))?;
-        Ok(Self { inner, body_limit: settings.body_limit, hidden: None })
+        let (timeout, body_limit) = (settings.timeout, settings.body_limit);
+        Ok(Self { inner, timeout, body_limit, hidden: None, answered_by: None })
+    }
+
+    /// The same, but `responder` answers in place of the network: the vendor's model, in the same process and under
+    /// whatever time that keeps.
+    #[must_use]
+    pub fn answered_by(self, responder: Responder) -> Self {
+        Self { answered_by: Some(responder), ..self }
     }
 
     /// The same, but no error that it reads quotes `key`: what a vendor says of a failure is logged and stored.
@@ -194,7 +212,14 @@ impl Client {
 
     /// Sends it and reads the whole response.
     pub async fn send(&self, request: RequestBuilder) -> Result<Response, ApiError> {
-        let mut response = request.send().await.map_err(sending)?;
+        let mut response = match &self.answered_by {
+            None => request.send().await.map_err(sending)?,
+            Some(responder) => {
+                let answering = responder(request.build().map_err(sending)?);
+                let in_vain = |_| ApiError::Unclear("the answer did not come in time".to_owned());
+                tokio::time::timeout(self.timeout, answering).await.map_err(in_vain)??
+            }
+        };
         let status = response.status().as_u16();
         let hold = hold(status, response.headers());
         let mut body = Vec::new();

@@ -11,7 +11,6 @@ use super::gate::{Gate, Passage, Paused};
 use super::running::Running;
 use super::shares::Waits;
 use super::{Settings, Vendors};
-use crate::clock::now;
 use crate::engine::outbox::call::{Answer, Call};
 use crate::engine::outbox::steps::{self, Made, Next, Settlement};
 use crate::engine::outbox::{DropReason, Outcome, Step};
@@ -87,6 +86,10 @@ macro_rules! log_entry {
 }
 
 impl Dispatcher {
+    pub(super) fn now(&self) -> Timestamp {
+        self.settings.clock.now()
+    }
+
     pub(super) async fn run(self) {
         let mut running = Running::default();
         let mut stopping = self.stop.clone();
@@ -99,17 +102,19 @@ impl Dispatcher {
             let store = self.store.clone();
             let more_work = store.work_changed(self.system);
             let free = self.settings.concurrency.saturating_sub(running.len());
-            let due = Due::at(store.due(self.system), now());
+            let due = Due::at(store.due(self.system), self.now());
             let waits = if free > 0 { due.waits } else { Waits::default() };
             self.gate.to_begin(&waits);
             let passed = tokio::select! {
+                // In this order, so that a simulated world runs alike each time; what comes last is not starved by what ends.
+                biased;
                 _ = stopping.wait_for(|stop| *stop) => None,
                 () = running.next_ended(&self) => None,
+                // If it is turned back by a pause, that is waited out above.
+                passage = self.pass_to_begin(free), if waits.iter().any(Option::is_some) => passage.ok(),
                 // Whatever comes in may be more urgent than what waits.
                 () = more_work, if free > 0 => None,
                 () = sleep_for(due.next_in), if free > 0 => None,
-                // If it is turned back by a pause, that is waited out above.
-                passage = self.pass_to_begin(free), if waits.iter().any(Option::is_some) => passage.ok(),
             };
             // Not to be given up half-way: a claim that nobody receives stays claimed until the next start.
             if let Some(passage) = passed
@@ -134,8 +139,8 @@ impl Dispatcher {
     async fn begin(&self, mut passage: Passage, running: &mut Running) -> Result<(), StoreError> {
         let limit = passage.calls() as usize;
         let claims = match passage.class {
-            Some(class) => self.store.claim_of(class, self.system, limit, now()).await?,
-            None => self.store.claim(self.system, limit, now()).await?,
+            Some(class) => self.store.claim_of(class, self.system, limit, self.now()).await?,
+            None => self.store.claim(self.system, limit, self.now()).await?,
         };
         for claim in claims {
             running.spawn(self, claim, passage.split_one());
@@ -207,7 +212,7 @@ impl Dispatcher {
             let Some(link) = link else {
                 return self.end(entry, Outcome::Dropped(DropReason::NoIncident)).await;
             };
-            let call = match steps::next(&entry, &link, now()) {
+            let call = match steps::next(&entry, &link, self.now()) {
                 Next::Call(call) => call,
                 Next::Wait(until) => {
                     entry.due_at = until;
@@ -223,7 +228,7 @@ impl Dispatcher {
                 if let Some(more) = self.gate.pass_at_once(missing) {
                     paid.join(more);
                 } else {
-                    match self.pass(class, missing, now().since(entry.due_at)).await {
+                    match self.pass(class, missing, self.now().since(entry.due_at)).await {
                         Ok(more) => paid.join(more),
                         Err(interrupted) => {
                             self.store.put_off(entry).await?;
@@ -258,10 +263,10 @@ impl Dispatcher {
         sibling_notes: &[String],
     ) -> Result<Settlement, Interrupted> {
         if call.is_write() {
-            entry.step = Step::Sending { sent_at: now() };
+            entry.step = Step::Sending { sent_at: self.now() };
             self.store.save(entry.clone()).await?;
         }
-        let (started, began_at) = (Instant::now(), now());
+        let (started, began_at) = (Instant::now(), self.now());
         let answer = match call {
             Call::Opsgenie(call) => self.vendors.opsgenie.perform(call).await,
             Call::PagerDuty(call) => self.vendors.pagerduty.perform(call).await,
@@ -269,7 +274,7 @@ impl Dispatcher {
         let failed = matches!(answer, Answer::Failed(_));
         log_entry!(debug, entry, call = call.name(), failed, duration_ms = millis(started.elapsed()), "a vendor call");
         let fresh = self.store.link(&entry.alert).await?;
-        let made = Made { began_at, answered_at: now() };
+        let made = Made { began_at, answered_at: self.now() };
         Ok(steps::settle(entry.clone(), fresh.as_ref().unwrap_or(link), sibling_notes, answer, made))
     }
 
@@ -293,7 +298,7 @@ impl Dispatcher {
             return Ok(self.store.put_off(later).await?);
         }
         if let Some(reason) = later.trouble.as_ref().filter(|_| later.attempt != before.attempt) {
-            let retry_in_ms = millis(later.due_at.since(now()));
+            let retry_in_ms = millis(later.due_at.since(self.now()));
             log_entry!(warn, later, reason, retry_in_ms, "a vendor call failed: it is tried again");
         }
         Ok(self.store.release(later).await?)
@@ -307,7 +312,7 @@ impl Dispatcher {
     }
 
     async fn end(&self, entry: Entry, outcome: Outcome) -> Result<(), Interrupted> {
-        let age_ms = millis(now().since(entry.queued_at));
+        let age_ms = millis(self.now().since(entry.queued_at));
         match &outcome {
             Outcome::Dead { reason } => {
                 log_entry!(error, entry, reason, age_ms, "a command was given up: it is among the dead letters");
@@ -327,7 +332,7 @@ impl Dispatcher {
             | Outcome::FetchedIncident(_)
             | Outcome::FetchedNote(_) => log_entry!(info, entry, age_ms, "a command was carried out"),
         }
-        let recorded = self.store.settle(entry, outcome, now()).await?;
+        let recorded = self.store.settle(entry, outcome, self.now()).await?;
         if let Verdict::Decided(decisions) = recorded.verdict {
             let notes = decisions.iter().filter(|(alert, _)| alert.is_none()).count();
             if notes > 0 {

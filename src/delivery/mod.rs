@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::clock::Clock;
 use crate::engine::System;
 use crate::store::Store;
 use crate::{opsgenie, pagerduty};
@@ -40,6 +41,8 @@ pub struct Settings {
     pub probe_every: Duration,
     /// How long calls under way may take to end when crosspage stops. What is cut off is looked for at the next start.
     pub grace: Duration,
+    /// What the time is read from.
+    pub clock: Clock,
 }
 
 impl Default for Settings {
@@ -50,6 +53,7 @@ impl Default for Settings {
             pagerduty_rate: 900,
             probe_every: Duration::from_secs(30),
             grace: Duration::from_secs(7),
+            clock: Clock::default(),
         }
     }
 }

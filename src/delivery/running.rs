@@ -8,7 +8,6 @@ use tracing::error;
 
 use super::dispatcher::Dispatcher;
 use super::gate::Passage;
-use crate::clock::now;
 use crate::engine::Entry;
 use crate::store::Claim;
 
@@ -44,7 +43,7 @@ impl Running {
                 error!(vendor = %dispatcher.system, error = %panicked, "a delivery ended abnormally: it is tried again");
                 if let Some(entry) = entry {
                     // What is stored of it says how far it has come; only its time is moved.
-                    let later = Entry { due_at: now().plus(AFTER_A_PANIC), ..entry };
+                    let later = Entry { due_at: dispatcher.now().plus(AFTER_A_PANIC), ..entry };
                     if let Err(error) = dispatcher.store.put_off(later).await {
                         error!(%error, "a delivery cannot be tried again before the next start");
                     }

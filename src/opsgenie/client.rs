@@ -46,8 +46,13 @@ pub struct Client {
 impl Client {
     /// A client with connections of its own.
     pub fn new(settings: Settings, http: &HttpSettings) -> Result<Self, InvalidSetting> {
+        Self::over(http::Client::new(http)?, settings)
+    }
+
+    /// A client over another one's connections.
+    pub fn over(http: http::Client, settings: Settings) -> Result<Self, InvalidSetting> {
         Ok(Self {
-            http: http::Client::new(http)?.hiding(&settings.key),
+            http: http.hiding(&settings.key),
             base: BaseUrl::parse(&settings.base_url)?,
             key: http::key_header("GenieKey ", &settings.key)?,
             user: settings.user,

@@ -62,12 +62,17 @@ struct Priorities {
 impl Client {
     /// A client with connections of its own.
     pub fn new(settings: Settings, http: &HttpSettings) -> Result<Self, InvalidSetting> {
+        Self::over(http::Client::new(http)?, settings)
+    }
+
+    /// A client over another one's connections.
+    pub fn over(http: http::Client, settings: Settings) -> Result<Self, InvalidSetting> {
         let email = settings.email.trim().to_owned();
         if email.is_empty() {
             return Err(InvalidSetting::Email);
         }
         Ok(Self {
-            http: http::Client::new(http)?.hiding(&settings.key),
+            http: http.hiding(&settings.key),
             base: BaseUrl::parse(&settings.base_url)?,
             key: http::key_header("Token token=", &settings.key)?,
             from: HeaderValue::from_str(&email).map_err(|_| InvalidSetting::Email)?,

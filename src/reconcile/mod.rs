@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 use tracing::{debug, info, warn};
 
-use crate::clock::now;
+use crate::clock::Clock;
 use crate::delivery::{Gates, Paused, Vendors};
 use crate::engine::outbox::call::{Failure, Refusal};
 use crate::engine::{Actor, AlertId, Event, EventBody, IncidentId, Polled, ReadLag, Reason, Seen, System, Timestamp};
@@ -32,6 +32,8 @@ pub struct Settings {
     pub query: Option<String>,
     /// How long after a change the vendors' reads may not show it.
     pub read_lag: ReadLag,
+    /// What the time is read from.
+    pub clock: Clock,
 }
 
 /// How often the notes of one link are read unless a test is in a hurry: two calls in five seconds.
@@ -91,6 +93,10 @@ impl From<Paused> for Trouble {
 }
 
 impl Reconciler {
+    fn now(&self) -> Timestamp {
+        self.settings.clock.now()
+    }
+
     async fn work(&mut self) {
         let ticks = |every| {
             let mut ticks = tokio::time::interval(every);
@@ -125,7 +131,7 @@ impl Reconciler {
     ) -> Result<(Timestamp, T), Trouble> {
         let gate = self.gates.of(system);
         gate.pass_behind().await?;
-        let started = now();
+        let started = self.now();
         match call.await {
             Ok(answer) => Ok((started, answer)),
             Err(Failure::Refused { meaning: Refusal::NotFound, .. }) => Err(Trouble::NotFound),
@@ -147,7 +153,7 @@ impl Reconciler {
             dedupe: Vec::new(),
             request_id: None,
             occurred_at: None,
-            received_at: now(),
+            received_at: self.now(),
             actor: Actor::nobody(),
             body: EventBody::Polled(Box::new(polled)),
         };

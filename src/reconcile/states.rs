@@ -6,7 +6,6 @@ use std::time::Duration;
 use tracing::warn;
 
 use super::{Again, Reconciler, Trouble};
-use crate::clock::now;
 use crate::engine::{AlertId, IncidentId, Link, Reason, Seen, Status, System, Timestamp};
 use crate::opsgenie::client::ListedAlert;
 use crate::pagerduty;
@@ -100,7 +99,7 @@ impl Reconciler {
     async fn look_again(&mut self) -> Result<(), Trouble> {
         for (alert, may_page) in self.alerts.again.clone() {
             let link = self.store.link(&alert).await?;
-            if link.as_ref().is_some_and(|link| !self.can_be_judged(link, System::Opsgenie, now())) {
+            if link.as_ref().is_some_and(|link| !self.can_be_judged(link, System::Opsgenie, self.now())) {
                 continue;
             }
             tolerate(self.look_at(&alert, may_page).await)?;
@@ -125,7 +124,7 @@ impl Reconciler {
     /// Lists the open incidents, and looks at each that should be among them and is not.
     pub(super) async fn compare_incidents(&mut self) -> Result<(), Trouble> {
         let since = self.store.reconciled_until().await?.minus(OVERLAP);
-        let listing_started = now();
+        let listing_started = self.now();
         let mut open = HashMap::new();
         let mut offset = 0;
         let complete = loop {
@@ -213,7 +212,9 @@ impl Reconciler {
     /// Whether a look that began at `read_started` could prove anything about that side.
     fn can_be_judged(&self, link: &Link, system: System, read_started: Timestamp) -> bool {
         let side = link.side(system);
-        side.commanded.is_none() && side.touched_at <= read_started.minus(self.settings.read_lag.of(system))
+        let conclusive = read_started.minus(self.settings.read_lag.of(system));
+        // What lies ahead was put down before our clock was set back; it is put right when it is looked at.
+        side.commanded.is_none() && (side.touched_at <= conclusive || side.touched_at > self.now())
     }
 }
 

@@ -2,7 +2,7 @@
 //! answers everybody.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
 use super::StoreError;
@@ -11,7 +11,7 @@ use super::shared::{Load, Shared};
 use crate::engine::System;
 
 /// How many requests share one commit at most.
-const LONGEST_BATCH: usize = 512;
+pub(super) const LONGEST_BATCH: usize = 512;
 
 /// How often the committer looks whether the store has failed elsewhere while it has nothing to do.
 const IDLE_LOOK: Duration = Duration::from_millis(500);
@@ -40,24 +40,21 @@ pub(super) struct Ran {
 
 pub(super) struct Committer {
     pub(super) book: Book,
-    pub(super) requests: Receiver<Message>,
     pub(super) shared: Arc<Shared>,
-    /// Dropped with the committer, which ends the keeper.
-    pub(super) keeper: Sender<()>,
 }
 
 impl Committer {
     /// Works until it is told to close, all handles are gone, or something fatal happens.
-    pub(super) fn run(mut self) {
+    pub(super) fn run(mut self, requests: &Receiver<Message>) {
         let mut watchdog = Watchdog { shared: Arc::clone(&self.shared), orderly: false };
         self.publish();
-        self.work();
+        self.work(requests);
         watchdog.orderly = true;
     }
 
-    fn work(&mut self) {
+    fn work(&mut self, requests: &Receiver<Message>) {
         loop {
-            let first = match self.requests.recv_timeout(IDLE_LOOK) {
+            let first = match requests.recv_timeout(IDLE_LOOK) {
                 Ok(first) => first,
                 Err(RecvTimeoutError::Timeout) if self.shared.has_failed() => return,
                 Err(RecvTimeoutError::Timeout) => continue,
@@ -66,31 +63,14 @@ impl Committer {
             if self.shared.has_failed() {
                 return;
             }
-            let (batch, closing) = self.gather(first);
+            let (batch, closing) = gather(requests, first);
             if self.run_batch(batch).is_err() || closing {
                 return;
             }
         }
     }
 
-    /// The first message and whatever came after it, up to a batch.
-    fn gather(&self, first: Message) -> (Vec<Request>, bool) {
-        let mut batch = Vec::new();
-        let mut next = Ok(first);
-        loop {
-            match next {
-                Ok(Message::Run(request)) => batch.push(request),
-                Ok(Message::Close) => return (batch, true),
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => return (batch, false),
-            }
-            if batch.len() == LONGEST_BATCH {
-                return (batch, false);
-            }
-            next = self.requests.try_recv();
-        }
-    }
-
-    fn run_batch(&mut self, batch: Vec<Request>) -> Result<(), StoreError> {
+    pub(super) fn run_batch(&mut self, batch: Vec<Request>) -> Result<(), StoreError> {
         let mut answers = Vec::with_capacity(batch.len());
         let mut outcome = Ok(());
         for request in batch {
@@ -119,7 +99,7 @@ impl Committer {
     }
 
     /// Tells the dispatchers what is due, and wakes them if there may be something new.
-    fn publish(&mut self) {
+    pub(super) fn publish(&mut self) {
         for system in [System::Opsgenie, System::PagerDuty] {
             let changed = self.book.take_changed(system);
             self.shared.publish(system, self.book.due(system), changed);
@@ -127,10 +107,20 @@ impl Committer {
     }
 }
 
-impl Drop for Committer {
-    fn drop(&mut self) {
-        // The keeper may be gone already.
-        let _ = self.keeper.send(());
+/// The first message and whatever came after it, up to a batch.
+fn gather(requests: &Receiver<Message>, first: Message) -> (Vec<Request>, bool) {
+    let mut batch = Vec::new();
+    let mut next = Ok(first);
+    loop {
+        match next {
+            Ok(Message::Run(request)) => batch.push(request),
+            Ok(Message::Close) => return (batch, true),
+            Err(TryRecvError::Empty | TryRecvError::Disconnected) => return (batch, false),
+        }
+        if batch.len() == LONGEST_BATCH {
+            return (batch, false);
+        }
+        next = requests.try_recv();
     }
 }
 

@@ -18,6 +18,7 @@ struct Disk {
     synced: BTreeMap<Vec<u8>, Vec<u8>>,
     free_bytes: u64,
     fail_next_sync: bool,
+    leave_syncs_out: bool,
     syncs: u64,
 }
 
@@ -29,6 +30,7 @@ impl Default for Disk {
             synced: BTreeMap::new(),
             free_bytes: u64::MAX,
             fail_next_sync: false,
+            leave_syncs_out: false,
             syncs: 0,
         }
     }
@@ -50,6 +52,11 @@ impl MemoryEngine {
     /// Makes the next sync fail, and leave nothing durable.
     pub fn fail_next_sync(&self) {
         self.disk().fail_next_sync = true;
+    }
+
+    /// Makes every sync from here on say that all is durable, and do nothing.
+    pub fn leave_syncs_out(&self) {
+        self.disk().leave_syncs_out = true;
     }
 
     /// How many syncs there were.
@@ -80,6 +87,9 @@ impl MemoryEngine {
         disk.syncs += 1;
         if std::mem::take(&mut disk.fail_next_sync) {
             return Err(StoreError::io("be synced", "told to fail"));
+        }
+        if disk.leave_syncs_out {
+            return Ok(());
         }
         for batch in std::mem::take(&mut disk.unsynced) {
             put(&mut disk.synced, &batch);

@@ -10,6 +10,7 @@
 //! Any trouble with the database is fatal: nothing is deleted to repair it, and [`Store::failed`] tells the process to end.
 
 pub mod book;
+mod by_hand;
 mod committer;
 pub mod engine;
 mod error;
@@ -33,6 +34,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use serde::Serialize;
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
 use crate::engine::{AlertId, Class, Entry, Event, IncidentId, Link, Outcome, Reason, System, Timestamp};
@@ -42,6 +44,7 @@ use engine::Engine;
 use keeper::Keeper;
 use shared::{Load, Shared};
 
+pub use by_hand::ByHand;
 pub use error::StoreError;
 pub use types::{
     Claim, DeadLetter, Decide, Discarded, DueByClass, Ended, Form, Late, LatePage, PrunePlace, Pruned, Quarantined,
@@ -55,9 +58,25 @@ pub use url::{DatabaseUrl, DatabaseUrlError};
 /// claimed until the process ends, so a dispatcher must not drop [`Store::claim`] half-way and go on.
 #[derive(Clone, Debug)]
 pub struct Store {
-    requests: Sender<Message>,
+    requests: Queue,
     shared: Arc<Shared>,
     threads: Arc<Mutex<Vec<JoinHandle<()>>>>,
+}
+
+/// Where requests wait for the committer.
+#[derive(Clone, Debug)]
+enum Queue {
+    Thread(Sender<Message>),
+    ByHand(UnboundedSender<Message>),
+}
+
+impl Queue {
+    fn send(&self, message: Message) -> Result<(), StoreError> {
+        match self {
+            Self::Thread(queue) => queue.send(message).map_err(|_| StoreError::Closed),
+            Self::ByHand(queue) => queue.send(message).map_err(|_| StoreError::Closed),
+        }
+    }
 }
 
 impl Store {
@@ -79,12 +98,17 @@ impl Store {
         let book = Book::open(engine.clone(), settings, now)?;
         let (requests, queue) = mpsc::channel();
         let (keeper, stop) = mpsc::channel();
-        let committer = Committer { book, requests: queue, shared: Arc::clone(&shared), keeper };
+        let committer = Committer { book, shared: Arc::clone(&shared) };
+        let commit = move || {
+            committer.run(&queue);
+            // Which ends the keeper.
+            drop(keeper);
+        };
         let keeper = Keeper { engine, shared: Arc::clone(&shared), stop, next: Vec::new() };
-        let threads = [spawn("store-committer", move || committer.run()), spawn("store-keeper", move || keeper.run())];
+        let threads = [spawn("store-committer", commit), spawn("store-keeper", move || keeper.run())];
         let threads: Vec<_> =
             threads.into_iter().collect::<Result<_, _>>().map_err(|e| StoreError::io("start its threads", e))?;
-        Ok(Self { requests, shared, threads: Arc::new(Mutex::new(threads)) })
+        Ok(Self { requests: Queue::Thread(requests), shared, threads: Arc::new(Mutex::new(threads)) })
     }
 
     /// Takes in an event: decides on it and whatever it lets go on, or lets it wait, unless it is a repeat.
@@ -353,7 +377,7 @@ impl Store {
             });
             Ran { fatal, answer }
         });
-        self.requests.send(Message::Run(Request { run, load })).map_err(|_| StoreError::Closed)?;
+        self.requests.send(Message::Run(Request { run, load }))?;
         answered.await.unwrap_or(Err(StoreError::Closed))
     }
 }

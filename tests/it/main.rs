@@ -25,5 +25,6 @@ mod retention;
 mod rules;
 mod scarce;
 mod secrets;
+mod simulation;
 mod startup;
 mod tidy;

@@ -189,6 +189,7 @@ async fn in_a_storm_every_page_goes_before_any_note_and_nothing_starves() {
         notes_every: Duration::from_millis(100),
         query: None,
         read_lag: ReadLag::default(),
+        clock: crosspage::clock::Clock::default(),
     };
     let looking =
         reconcile::run(storm.store.clone(), storm.vendors.clone(), gates.clone(), reconciler, stopping.clone());
