@@ -117,6 +117,11 @@ fn merged(mut draft: Draft<'_>, into: &IncidentId) -> Decision {
     draft.link.notes_since = Some(draft.when());
     draft.link.pagerduty.known = draft.link.pagerduty.known.map(|known| Known { at: None, ..known });
     draft.push(System::PagerDuty, Action::FetchIncident);
+    // What came too late for the incident that is over is still wanted of the one that it goes on as.
+    let came_too_late = std::mem::take(&mut draft.link.told_superseded);
+    if came_too_late && draft.target(System::Opsgenie) == Some(Status::Acknowledged) {
+        draft.command_status(System::PagerDuty, Status::Acknowledged);
+    }
     if draft.link.alert_deleted {
         return draft.done(Reason::AlertDeleted);
     }

@@ -181,8 +181,8 @@ impl<'a> Judge<'a> {
                 Some(joined_ms) if written.at_ms < joined_ms + AROUND_A_MERGE_MS => 0,
                 // The webhooks of two incidents overtake each other: only looking helps whoever came late.
                 Some(_) if !self.scene.plan.setup.reconciles => 0,
-                // Nobody looks again at what is over on both sides.
-                _ if written.lost && over => 0,
+                // Nobody looks again at what is over on both sides, or has gone on as another incident.
+                _ if written.lost && (over || at + 1 < chain.len()) => 0,
                 _ => 1,
             };
             let most = usize::from(joined_ms.is_none_or(|joined_ms| written.at_ms > joined_ms - AROUND_A_MERGE_MS));

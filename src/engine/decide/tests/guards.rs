@@ -451,3 +451,12 @@ fn an_answer_that_tells_the_second_only_is_newer_than_what_was_known_in_that_sec
     // The echo is late, and somebody has let go of the incident before it comes.
     assert_eq!(pair.hear(incident_event(IncidentChange::Unacknowledged).at(22)).0, Reason::Mirrored);
 }
+
+#[test]
+fn an_acknowledgement_that_came_too_late_for_a_merged_incident_reaches_the_one_that_it_goes_on_as() {
+    let mut pair = Pair::open();
+    pair.hear(ack().at(20));
+    pair.settle("PD acknowledged", Outcome::Superseded { at: None });
+    let (_, commands) = pair.hear(incident_event(IncidentChange::MergedInto(incident_id("Q2"))).at(19));
+    assert_eq!(commands[..2], ["PD fetch incident", "PD acknowledged"]);
+}
