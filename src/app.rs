@@ -129,7 +129,7 @@ impl Application {
         let settings = delivery::Settings {
             opsgenie_rate: config.opsgenie.rate_limit,
             pagerduty_rate: config.pagerduty.rate_limit,
-            ..tuning.delivery
+            ..tuning.delivery.clone()
         };
         let gates = Gates::new(&settings, &vendors);
         let looking_up = look_up_identity(store.clone(), vendors.pagerduty.clone(), Arc::clone(&gates.pagerduty));

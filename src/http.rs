@@ -2,7 +2,7 @@
 //! and failures that tell whether a request can have had an effect; and how what comes from outside is read and quoted.
 
 use std::error::Error;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -167,6 +167,12 @@ pub struct Client {
     body_limit: usize,
     hidden: Option<SecretString>,
     answered_by: Option<Responder>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("inner", &self.inner).finish_non_exhaustive()
+    }
 }
 
 /// What answers requests in place of the network.

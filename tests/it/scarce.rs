@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crosspage::clock::Clock;
 use crosspage::delivery::{self, Gates, Vendors};
 use crosspage::engine::{
     Actor, AlertAction, AlertEvent, AlertFacts, AlertId, Event, EventBody, Identity, OnResolved, Policy, Priority,
@@ -189,7 +190,7 @@ async fn in_a_storm_every_page_goes_before_any_note_and_nothing_starves() {
         notes_every: Duration::from_millis(100),
         query: None,
         read_lag: ReadLag::default(),
-        clock: crosspage::clock::Clock::default(),
+        clock: Clock::default(),
     };
     let looking =
         reconcile::run(storm.store.clone(), storm.vendors.clone(), gates.clone(), reconciler, stopping.clone());
