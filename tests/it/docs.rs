@@ -81,7 +81,7 @@ fn every_page_for_operators_is_in_the_index() {
 }
 
 /// Keys that are read by others than our configuration: the HTTP client, and the tests.
-const OF_OTHERS: [&str; 3] = ["HTTPS_PROXY", "NO_PROXY", "CROSSPAGE_OPENAPI_DIR"];
+const OF_OTHERS: [&str; 5] = ["HTTPS_PROXY", "NO_PROXY", "CROSSPAGE_OPENAPI_DIR", "CROSSPAGE_SEED", "CROSSPAGE_SEEDS"];
 
 #[test]
 fn the_pages_and_the_configuration_know_the_same_keys() {
