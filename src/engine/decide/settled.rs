@@ -81,11 +81,14 @@ pub(super) fn decide(mut draft: Draft<'_>, settled: &Settled) -> Decision {
             draft.link.pagerduty.commanded = None;
             draft.done(Reason::Overtaken)
         }
-        Outcome::Dropped(DropReason::NotWanted) => put_right(draft, to, Reason::Overtaken),
-        Outcome::Dropped(DropReason::Discarded) => draft.done(Reason::Discarded),
-        Outcome::Dropped(DropReason::AlreadyCreated | DropReason::NoIncident | DropReason::AlertDeleted) => {
-            draft.done(Reason::Overtaken)
+        // A priority says nothing of the states, which may be apart for a good reason.
+        Outcome::Dropped(DropReason::NotWanted) if matches!(action, Action::SetStatus { .. }) => {
+            put_right(draft, to, Reason::Overtaken)
         }
+        Outcome::Dropped(DropReason::Discarded) => draft.done(Reason::Discarded),
+        Outcome::Dropped(
+            DropReason::NotWanted | DropReason::AlreadyCreated | DropReason::NoIncident | DropReason::AlertDeleted,
+        ) => draft.done(Reason::Overtaken),
         Outcome::Dead { .. } => match action {
             Action::Create(_) if draft.link.incident().is_none() => {
                 draft.link.page = Page::Dead;

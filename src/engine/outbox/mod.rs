@@ -200,6 +200,18 @@ impl Entry {
         }
     }
 
+    /// The entry as it must be read by whoever takes it up at `now`: whatever was on its way is unsure. It may have been on
+    /// its way until just now: a call takes as long as its time-out allows, and the process may have ended at its very end.
+    #[must_use]
+    pub fn taken_up(self, now: Timestamp) -> Self {
+        match self.step {
+            // That it was tried at all tells that an echo may be its own.
+            Step::Sending { .. } => Self { step: Step::Unsure { since: now }, attempt: self.attempt.max(1), ..self },
+            Step::Looked(_) => Self { step: Step::Ready, ..self },
+            Step::Ready | Step::Unsure { .. } | Step::Accepted { .. } | Step::Doubted { .. } => self,
+        }
+    }
+
     /// What was given up at `died_at`, to be tried again from `now` on with all its patience. Whatever it may have sent is
     /// looked for first.
     #[must_use]
@@ -247,19 +259,6 @@ pub enum Step {
         /// What it said.
         reason: String,
     },
-}
-
-impl Step {
-    /// The step as it must be read by whoever takes the entry up at `now`: whatever was on its way is unsure. It may have
-    /// been on its way until just now: a call takes as long as its time-out allows, and the process may have ended at its
-    /// very end.
-    pub fn taken_up(self, now: Timestamp) -> Self {
-        match self {
-            Self::Sending { .. } => Self::Unsure { since: now },
-            Self::Looked(_) => Self::Ready,
-            Self::Ready | Self::Unsure { .. } | Self::Accepted { .. } | Self::Doubted { .. } => self,
-        }
-    }
 }
 
 /// How an entry ended.

@@ -49,10 +49,6 @@ impl Book {
                 // An entry that was redriven may lie here for the second time.
                 book.table.put(&keys::dead_letter(&entry.alert, entry.id), &letter)?;
                 book.counters.dead_letters += 1;
-                if letter.entry.command.action == Action::FetchAlert {
-                    // Until somebody redrives it nothing will be created, so no note need wait for that.
-                    book.end_outstanding(&entry.alert)?;
-                }
             }
             let dead_create_of = matches!((&outcome, &entry.command.action), (Outcome::Dead { .. }, Action::Create(_)))
                 .then(|| entry.alert.clone());

@@ -1,10 +1,8 @@
 //! Work on the outbox: claims and what is said of claimed entries.
 
-use std::ops::ControlFlow;
-
 use super::Book;
-use crate::engine::{Action, AlertId, Class, Entry, Link, Page, Step, System, Timestamp};
-use crate::store::types::{Claim, DeadLetter};
+use crate::engine::{Class, Entry, Link, Page, Step, System, Timestamp};
+use crate::store::types::Claim;
 use crate::store::{StoreError, keys};
 
 impl Book {
@@ -38,15 +36,14 @@ impl Book {
             while claims.len() < limit {
                 let Some((alert, id)) = book.schedule.side_mut(system).claim(class, now) else { break };
                 let link: Link = book.table.need(&keys::link(&alert))?;
-                let mut entry: Entry = book.table.need(&keys::entry(system, id))?;
-                if book.is_held(&entry, &link)? {
+                let entry: Entry = book.table.need(&keys::entry(system, id))?;
+                if is_held(&entry, &link) {
                     book.schedule.side_mut(system).park(&alert);
                     continue;
                 }
-                // Whoever stored that it was sending has not said how that ended.
-                entry.step = entry.step.taken_up(now);
                 let sibling_notes = book.sibling_notes(&link)?;
-                claims.push(Claim { entry, class, link, sibling_notes });
+                // Whoever stored that it was sending has not said how that ended.
+                claims.push(Claim { entry: entry.taken_up(now), class, link, sibling_notes });
             }
             Ok(claims)
         })
@@ -99,31 +96,16 @@ impl Book {
         Ok(entry)
     }
 
-    /// Whether the first entry of a lane must wait until the link is resumed, or its page changes.
-    fn is_held(&self, entry: &Entry, link: &Link) -> Result<bool, StoreError> {
-        if link.paused.is_some() && !entry.command.action.is_for_the_page() {
-            return Ok(true);
-        }
-        match link.page {
-            Page::Dead => Ok(entry.command.to == System::PagerDuty),
-            Page::Joining => self.has_dead_fetch(&link.alert),
-            Page::Pending | Page::Standing(_) | Page::Withheld => Ok(false),
-        }
-    }
-
-    fn has_dead_fetch(&self, alert: &AlertId) -> Result<bool, StoreError> {
-        let mut found = false;
-        self.table.visit(&keys::dead_letters_of(alert), |_, letter: DeadLetter| {
-            found = matches!(letter.entry.command.action, Action::FetchAlert);
-            if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })?;
-        Ok(found)
-    }
-
     fn sibling_notes(&self, link: &Link) -> Result<Vec<String>, StoreError> {
         let Some(incident) = link.incident().filter(|_| link.shared) else { return Ok(Vec::new()) };
         let siblings = self.links_of(incident)?.into_iter().filter(|sibling| sibling.alert != link.alert);
         let notes = siblings.flat_map(|sibling| sibling.written).filter(|note| note.system == System::PagerDuty);
         Ok(notes.filter_map(|note| note.id).collect())
     }
+}
+
+/// Whether the first entry of a lane must wait until the link is resumed, or its page changes.
+fn is_held(entry: &Entry, link: &Link) -> bool {
+    let paused = link.paused.is_some() && !entry.command.action.is_for_the_page();
+    paused || (link.page == Page::Dead && entry.command.to == System::PagerDuty)
 }

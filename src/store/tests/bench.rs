@@ -238,7 +238,7 @@ fn fake_settled(decision: &mut Decision, settled: &Settled) {
             let id = id.clone();
             link.written.push(crate::engine::link::WrittenNote { system, mark, hash, id, done: true, echoed: false });
         }
-        (Outcome::FetchedAlert(_), _) => {
+        (Outcome::FetchedAlert(_), _) | (Outcome::Dead { .. }, Action::FetchAlert) if link.page == Page::Joining => {
             link.page = Page::Pending;
             decision.commands.push(create_command());
             decision.released = std::mem::take(&mut link.held);

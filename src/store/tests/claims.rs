@@ -27,7 +27,6 @@ on_both_engines! {
     behind_a_dead_create_pagerduty_waits_and_opsgenie_does_not
     a_standing_incident_takes_its_dead_create_back
     a_create_that_dies_after_its_incident_showed_itself_is_no_dead_letter
-    behind_a_dead_fetch_a_joining_link_waits
     the_other_links_notes_come_with_a_merged_links_claim
 }
 
@@ -292,20 +291,6 @@ fn a_create_that_dies_after_its_incident_showed_itself_is_no_dead_letter(mut ben
     bench.book().settle(create, dead(), NOW).unwrap();
     assert!(bench.book().dead_letters().unwrap().is_empty());
     assert_eq!(bench.book().summary().dead_letters, 0);
-}
-
-fn behind_a_dead_fetch_a_joining_link_waits(mut bench: Bench) {
-    bench.record(noted("A", "missed"));
-    bench.record(annotated_for("A", "behind it"));
-    bench.settle_one(System::Opsgenie, dead());
-    assert_eq!(bench.book().dead_letters().unwrap().len(), 1);
-    bench.commit();
-    bench.reopen();
-    assert!(bench.claim(System::Opsgenie).is_empty());
-    assert!(bench.claim(System::PagerDuty).is_empty());
-    // The creation comes late, so the page changes.
-    bench.record(triggered("P1", "A"));
-    assert_eq!(text(&bench.claim_one(System::Opsgenie).entry), "behind it");
 }
 
 fn the_other_links_notes_come_with_a_merged_links_claim(mut bench: Bench) {

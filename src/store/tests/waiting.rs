@@ -13,7 +13,7 @@ on_both_engines! {
     notes_stop_waiting_when_a_create_dies_or_is_withheld
     a_merge_lets_waiting_notes_go_on
     a_joining_link_counts_as_outstanding
-    a_joining_link_whose_fetch_died_keeps_nobody_waiting
+    notes_wait_on_when_the_look_at_the_alert_dies_since_it_then_pages
 }
 
 fn notes_wait_for_the_create_and_come_in_order(mut bench: Bench) {
@@ -102,13 +102,19 @@ fn a_joining_link_counts_as_outstanding(mut bench: Bench) {
     assert_eq!(bench.queued_notes("A", System::Opsgenie), ["one"]);
 }
 
-fn a_joining_link_whose_fetch_died_keeps_nobody_waiting(mut bench: Bench) {
+fn notes_wait_on_when_the_look_at_the_alert_dies_since_it_then_pages(mut bench: Bench) {
     bench.record(noted("A", "missed"));
-    bench.record(annotated("P9", "somebody else's"));
-    assert_eq!(bench.settle_one(System::Opsgenie, dead()).verdict, decided(&[Some("A"), None]));
-    bench.commit();
-    bench.reopen();
-    assert_eq!(bench.record(annotated("P9", "more")).verdict, decided(&[None]));
+    for _ in 0..2 {
+        bench.settle_one(System::Opsgenie, dead());
+        bench.commit();
+        bench.reopen();
+        assert_eq!(bench.record(annotated("P1", "early")).verdict, Verdict::Waiting);
+        // A look that is redriven may die again while the create is still outstanding.
+        let letters = bench.book().dead_letters().unwrap();
+        bench.book().redrive(letters[0].entry.id, NOW).unwrap().unwrap();
+    }
+    bench.settle_one(System::PagerDuty, became("P1"));
+    assert_eq!(bench.book().summary().waiting, 0);
 }
 
 #[test]

@@ -205,6 +205,18 @@ fn a_priority_told_along_with_something_else_does_not_hide_its_change() {
     pair.expect(change, Reason::Mirrored, &["PD priority P1 by jane"]);
 }
 
+#[test]
+fn a_priority_that_is_not_wanted_any_more_leaves_the_states_apart() {
+    let mut pair = Pair::open();
+    pair.hear(incident_event(IncidentChange::Acknowledged).at(1));
+    pair.settle("OG acknowledged", Outcome::Dead { reason: "refused".into() });
+    let change = |to| alert_event(AlertAction::UpdatePriority).with(priority_of(Some(to)));
+    pair.hear(change(Priority::P2).at(4));
+    pair.hear(change(Priority::P1).at(5));
+    let not_wanted = Outcome::Dropped(DropReason::NotWanted);
+    pair.expect_settled("PD priority P2 by jane", not_wanted, Reason::Overtaken, &[]);
+}
+
 fn priority_of(priority: Option<Priority>) -> AlertFacts {
     AlertFacts { priority, ..AlertFacts::default() }
 }

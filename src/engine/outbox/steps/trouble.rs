@@ -124,7 +124,10 @@ fn refusal(entry: Entry, link: &Link, (meaning, reason): (Refusal, String), wrot
 
 /// Whether what is not there may merely not show yet: we or somebody else have changed it so shortly before.
 fn is_young(link: &Link, system: System, call: Made) -> bool {
-    link.side(system).touched_at > call.began_at.minus(read_lag(system))
+    let touched_at = link.side(system).touched_at;
+    let lag = read_lag(system);
+    // A clock that was set back meanwhile must not make us wait for the difference.
+    touched_at > call.began_at.minus(lag) && touched_at <= call.answered_at.plus(lag)
 }
 
 /// Puts the entry off, or gives it up if it was put off for too long.

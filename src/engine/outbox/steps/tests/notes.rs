@@ -63,6 +63,9 @@ fn a_note_whose_echo_came_meanwhile_is_done() {
         // Looked for in vain, then put off, and only now it shows.
         let put_off = Entry { attempt: 1, ..note(system) };
         assert_eq!(next_line(&put_off, &link, 0), "noted N1");
+        // The same, by a process that ended while it was sending.
+        let restarted = Entry { step: Step::Ready, ..note(system).sending().taken_up(at(0)) };
+        assert_eq!(next_line(&restarted, &link, 0), "noted N1");
         // Never sent: somebody else wrote that.
         assert_ne!(next_line(&note(system), &link, 0), "noted N1");
     }
