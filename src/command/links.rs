@@ -181,19 +181,23 @@ fn not_there(output: &mut Out, alert: &AlertId) -> Result<Done, Failure> {
 }
 
 fn ordered(alert: &AlertId, recorded: &Recorded, format: Format) -> Result<Done, Failure> {
+    let mut output = format.output();
     let reason = match &recorded.verdict {
         Verdict::Decided(decisions) => decisions.first().map(|(_, reason)| *reason),
         Verdict::Repeat | Verdict::Waiting | Verdict::Quarantined(_) => None,
     };
-    let (done, sentence) = match reason {
-        Some(Reason::Paused) => (Done::All, format!("The commands for alert {alert} are held.")),
-        Some(Reason::Resumed) => (Done::All, format!("The commands for alert {alert} go on at the next start.")),
-        Some(Reason::InStep) => (Done::All, format!("That is so already for alert {alert}.")),
-        _ => (Done::NotAll, format!("There is no link for alert {alert}.")),
+    let Some(reason) = reason.filter(|reason| !matches!(reason, Reason::Unlinked(_))) else {
+        return not_there(&mut output, alert);
     };
-    let result = reason.map(|reason| reason.to_string());
-    format.output().say(&sentence, &json!({ "alert": alert, "result": result }))?;
-    Ok(done)
+    let sentence = if reason == Reason::InStep {
+        format!("That is so already for alert {alert}.")
+    } else if reason == Reason::Resumed {
+        format!("The commands for alert {alert} go on at the next start.")
+    } else {
+        format!("The commands for alert {alert} are held.")
+    };
+    output.say(&sentence, &json!({ "alert": alert, "result": reason.to_string() }))?;
+    Ok(Done::All)
 }
 
 fn row(link: &Link) -> Vec<String> {

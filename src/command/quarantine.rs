@@ -85,7 +85,7 @@ async fn list(store: &Store, format: Format) -> Result<Done, Failure> {
         output.remark(&format!("The first {} of {} are shown.", items.len(), summary.quarantined))?;
     }
     if summary.quarantine_expired > 0 {
-        output.remark(&format!("Dropped unread, since they were too old: {}.", summary.quarantine_expired))?;
+        output.remark(&format!("Dropped since they were too old: {}.", summary.quarantine_expired))?;
     }
     Ok(Done::All)
 }

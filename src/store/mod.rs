@@ -18,6 +18,7 @@ mod keys;
 pub mod memory;
 mod operator;
 mod outage;
+mod prune;
 mod record;
 mod shared;
 pub mod sled;
