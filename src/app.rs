@@ -355,7 +355,7 @@ mod tests {
             };
             part.abort();
             *part = tokio::spawn(async { panic!("it panics") });
-            let failure = app.failed().await;
+            let failure = tokio::time::timeout(Duration::from_secs(60), app.failed()).await.expect(name);
             assert!(
                 matches!(&failure, Failure::Part { name: failed, reason } if *failed == name && reason.contains("panicked")),
                 "{failure}"
