@@ -189,10 +189,21 @@ impl Application {
 
     /// Resolves when a part without which nothing works has failed: then the process should end.
     pub async fn failed(&mut self) -> Failure {
+        let reconciling = async {
+            match &mut self.reconciling {
+                Some(reconciling) => reconciling.await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
+            // In this order: without the store the others end as well.
+            biased;
             error = self.store.failed() => Failure::Store(error),
             ended = &mut self.serving => Failure::Part { name: "the listener", reason: why(ended.map(|end| end.err())) },
             ended = &mut self.delivering => Failure::Part { name: "delivery", reason: why(ended.map(|()| None)) },
+            ended = reconciling => Failure::Part { name: "the reconciler", reason: why(ended.map(|()| None)) },
+            ended = &mut self.watching => Failure::Part { name: "the watch over late pages", reason: why(ended.map(|()| None)) },
+            ended = &mut self.pruning => Failure::Part { name: "pruning", reason: why(ended.map(|()| None)) },
         }
     }
 
@@ -304,5 +315,52 @@ async fn look_up_identity(store: Store, pagerduty: pagerduty::Client, gate: Arc<
         }
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(LONGEST_LOOK_UP_AGAIN);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    /// A crosspage whose vendors nobody has to answer for.
+    async fn started(folder: &std::path::Path) -> Application {
+        let database = format!("sled://{}", folder.join("store").display());
+        let vars = HashMap::from([
+            ("PAGERDUTY_API_KEY", "key"),
+            ("PAGERDUTY_API_URL", "http://127.0.0.1:1"),
+            ("PAGERDUTY_SERVICE_ID", "PSVC001"),
+            ("PAGERDUTY_WEBHOOK_SECRET", "hunter-pd-secret"),
+            ("PAGERDUTY_EMAIL", "bot@example.com"),
+            ("PAGERDUTY_USER", "Bot"),
+            ("OPSGENIE_API_KEY", "key"),
+            ("OPSGENIE_API_URL", "http://127.0.0.1:1"),
+            ("OPSGENIE_INTEGRATION_ID", "6b9f0a52-1111-2222-3333-444455556666"),
+            ("LISTEN_ADDR", "127.0.0.1:0"),
+            ("DATABASE_URL", &database),
+        ]);
+        let config = Config::from_vars(|key| vars.get(key).map(|&value| value.to_owned())).unwrap();
+        Application::start(config, Tuning::default()).await.unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_part_that_panics_is_noticed_at_once() {
+        for name in ["the reconciler", "the watch over late pages", "pruning"] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut app = started(folder.path()).await;
+            let part = match name {
+                "the reconciler" => app.reconciling.as_mut().unwrap(),
+                "pruning" => &mut app.pruning,
+                _ => &mut app.watching,
+            };
+            part.abort();
+            *part = tokio::spawn(async { panic!("it panics") });
+            let failure = tokio::time::timeout(Duration::from_secs(60), app.failed()).await.expect(name);
+            assert!(
+                matches!(&failure, Failure::Part { name: failed, reason } if *failed == name && reason.contains("panicked")),
+                "{failure}"
+            );
+        }
     }
 }

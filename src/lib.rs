@@ -18,6 +18,7 @@
 //! - [`opsgenie`], [`pagerduty`]: the vendors: webhooks in, calls out. [`http`]: the client that both share.
 //! - [`store`]: one transaction an event, durable before it is answered.
 //! - [`delivery`]: makes the calls that are due, and stores what came of them.
+//! - [`reconcile`]: looks at both sides for what no webhook told.
 //! - [`emergency`]: tells somebody by another way when pages do not get through.
 //! - [`retention`]: removes what is over and old.
 //! - [`server`]: the public listener.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use crosspage::app::{Application, StartError, Tuning};
+use crosspage::command::{EXIT_FAILED, EXIT_SETUP};
 use crosspage::config::Config;
 use crosspage::telemetry;
 use tokio::signal::unix::{SignalKind, signal};
@@ -28,12 +29,6 @@ enum Subcommands {
     #[command(after_help = "Example: crosspage sandbox --once")]
     Sandbox(crosspage::sandbox::Options),
 }
-
-/// The configuration is wrong, or the listener cannot be opened.
-const EXIT_SETUP: u8 = 2;
-/// The store cannot be opened, or it or another part has failed. A supervisor should restart crosspage, and an operator
-/// should look.
-const EXIT_FAILED: u8 = 3;
 
 /// How long what blocks a thread, such as the look-up of a host's name that nobody answers, may hold up the exit.
 const LEFT_BEHIND: Duration = Duration::from_millis(500);

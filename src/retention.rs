@@ -43,7 +43,7 @@ async fn work(store: &Store, settings: &Settings) -> Result<(), StoreError> {
         let sum = pass(store, settings).await?;
         let Pruned { links, timeline, seen, quarantined, next: _ } = sum;
         if quarantined > 0 {
-            warn!(quarantined, "nobody has looked at these in the quarantine for RETENTION_DAYS: they are dropped");
+            warn!(quarantined, "these lay in the quarantine for RETENTION_DAYS and are dropped");
         }
         if links + timeline + seen > 0 {
             info!(links, timeline, seen, "what is older than RETENTION_DAYS is gone");

@@ -100,9 +100,8 @@ impl Vendors {
         self.pagerduty.model().park_webhooks(true);
     }
 
-    /// Makes a store in `folder` with `links` open links, each of which has its alert and its incident with the vendors, and
-    /// of which the first `queued` have a note of the alert's to be told to PagerDuty, the next `queued` one of the
-    /// incident's to be told to Opsgenie.
+    /// Makes a store in `folder` with `links` open links, each of which has its alert and its incident with the
+    /// vendors.
     pub(crate) fn seed(&self, folder: &Path, links: usize) -> (Book, Vec<Pair>) {
         let engine = Engine::sled(&store_in(folder)).expect("the store opens");
         let mut book = Book::open(engine, Settings::new(self.policy()), now()).expect("the store is made");

@@ -9,23 +9,30 @@ use crosspage::engine::{Identity, OnResolved, Policy, Timestamp};
 use crosspage::store::book::Book;
 use crosspage::store::engine::{Batch, Engine};
 use crosspage::store::memory::MemoryEngine;
-use crosspage::store::{Settings, StoreError};
+use crosspage::store::{PrunePlace, Settings, StoreError};
 use libfuzzer_sys::fuzz_target;
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
-const KEYS: [&[u8]; 12] = [
+/// One of each kind; numbers are eight bytes.
+const KEYS: [&[u8]; 18] = [
     b"m/store",
     b"m/counters",
     b"m/identity",
+    b"m/reconciled",
     b"l/A",
+    b"a/A",
     b"i/Q/A",
     b"o/A",
-    b"q/o/A/00000001",
-    b"q/p/A/00000001",
-    b"z/A/00000001",
-    b"t/A/00000001",
-    b"w/00000001",
-    b"u/00000001",
+    b"q/o/\0\0\0\0\0\0\0\x01",
+    b"q/p/\0\0\0\0\0\0\0\x01",
+    b"z/A/\0\0\0\0\0\0\0\x01",
+    b"d/seen",
+    b"x/\x80\0\0\0\0\0\0\x01/seen",
+    b"e/\0\0\0\0\0\0\0\x01",
+    b"t/A/\0\0\0\0\0\0\0\x01",
+    b"w/\0\0\0\0\0\0\0\x01",
+    b"u/\0\0\0\0\0\0\0\x01",
+    b"c/l/A\0\0\0\0\0",
 ];
 
 fuzz_target!(|input: (u8, u8, bool, &[u8])| {
@@ -42,7 +49,7 @@ fuzz_target!(|input: (u8, u8, bool, &[u8])| {
 });
 
 fn read(engine: Engine) -> Result<(), StoreError> {
-    let book = Book::open(engine, settings(), NOW)?;
+    let mut book = Book::open(engine, settings(), NOW)?;
     if let (Ok(alert), Ok(incident)) = ("A".try_into(), "Q".try_into()) {
         book.link(&alert)?;
         book.links_of(&incident)?;
@@ -50,7 +57,11 @@ fn read(engine: Engine) -> Result<(), StoreError> {
         book.entries(&alert)?;
     }
     book.dead_letters()?;
-    book.quarantined().map(drop)
+    book.quarantined()?;
+    book.waiting()?;
+    book.open_links_after(None, 10)?;
+    book.reconciled_until()?;
+    book.prune(NOW, PrunePlace::default(), 1000).map(drop)
 }
 
 fn seal(key: &[u8], kind: u8, content: &[u8]) -> Vec<u8> {

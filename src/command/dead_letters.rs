@@ -4,10 +4,10 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::output::{beginning, moment};
-use super::{Done, Failure, Format};
+use super::{Done, Failure, Format, Out};
 use crate::clock::now;
 use crate::engine::{Action, AlertId};
-use crate::store::{DeadLetter, Store};
+use crate::store::{DeadLetter, Store, StoreError};
 
 /// What can be done about dead letters.
 #[derive(Debug, Subcommand)]
@@ -44,7 +44,7 @@ pub struct Which {
     /// Those of one alert.
     #[arg(long, value_name = "ID", value_parser = |id: &str| AlertId::try_from(id))]
     alert: Option<AlertId>,
-    /// All that `list` shows.
+    /// All of them.
     #[arg(long)]
     all: bool,
 }
@@ -60,15 +60,38 @@ impl Command {
 }
 
 impl Which {
-    async fn numbers(self, store: &Store) -> Result<Vec<u64>, Failure> {
+    /// The numbers of what is meant. If that is nothing, it is said.
+    async fn numbers(self, store: &Store, output: &mut Out) -> Result<(Vec<u64>, Done), Failure> {
         if !self.numbers.is_empty() {
-            return Ok(self.numbers);
+            return Ok((self.numbers, Done::All));
         }
-        let letters = store.dead_letters().await?;
-        let meant =
-            letters.iter().filter(|letter| self.alert.as_ref().is_none_or(|alert| letter.entry.alert == *alert));
-        Ok(meant.map(|letter| letter.entry.id).collect())
+        let Some(alert) = self.alert else {
+            let numbers = all(store).await?;
+            if numbers.is_empty() {
+                output.remark("Nothing was given up.")?;
+            }
+            return Ok((numbers, Done::All));
+        };
+        let numbers: Vec<u64> = store.dead_letters_of(&alert).await?.iter().map(|letter| letter.entry.id).collect();
+        if numbers.is_empty() {
+            let sentence = format!("Nothing was given up for alert {alert}.");
+            output.say(&sentence, &json!({ "alert": alert, "found": false }))?;
+        }
+        let done = Done::All.and(!numbers.is_empty());
+        Ok((numbers, done))
     }
+}
+
+/// The numbers of all dead letters, however many there are.
+async fn all(store: &Store) -> Result<Vec<u64>, StoreError> {
+    let mut numbers = Vec::new();
+    let mut letters = store.dead_letters().await?;
+    while let Some(last) = letters.last() {
+        let (alert, entry) = (last.entry.alert.clone(), last.entry.id);
+        numbers.extend(letters.iter().map(|letter| letter.entry.id));
+        letters = store.dead_letters_after(alert, entry).await?;
+    }
+    Ok(numbers)
 }
 
 async fn list(store: &Store, format: Format) -> Result<Done, Failure> {
@@ -85,9 +108,7 @@ async fn list(store: &Store, format: Format) -> Result<Done, Failure> {
 
 async fn redrive(store: &Store, which: Which, format: Format) -> Result<Done, Failure> {
     let mut output = format.output();
-    let may_be_none = which.all;
-    let numbers = which.numbers(store).await?;
-    let mut done = none_is_meant(&mut output, &numbers, may_be_none)?;
+    let (numbers, mut done) = which.numbers(store, &mut output).await?;
     for number in numbers {
         let letter = store.redrive(number, now()).await?;
         done = done.and(letter.is_some());
@@ -104,9 +125,7 @@ async fn redrive(store: &Store, which: Which, format: Format) -> Result<Done, Fa
 
 async fn discard(store: &Store, which: Which, format: Format) -> Result<Done, Failure> {
     let mut output = format.output();
-    let may_be_none = which.all;
-    let numbers = which.numbers(store).await?;
-    let mut done = none_is_meant(&mut output, &numbers, may_be_none)?;
+    let (numbers, mut done) = which.numbers(store, &mut output).await?;
     for number in numbers {
         let discarded = store.discard(number, now()).await?;
         done = done.and(discarded.is_some());
@@ -126,15 +145,6 @@ async fn discard(store: &Store, which: Which, format: Format) -> Result<Done, Fa
         }
     }
     Ok(done)
-}
-
-type Out = super::Output<std::io::Stdout>;
-
-fn none_is_meant(output: &mut Out, numbers: &[u64], may_be_none: bool) -> Result<Done, Failure> {
-    if numbers.is_empty() {
-        output.remark("Nothing was given up.")?;
-    }
-    Ok(Done::All.and(may_be_none || !numbers.is_empty()))
 }
 
 fn not_there(output: &mut Out, number: u64) -> Result<(), Failure> {

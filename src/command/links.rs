@@ -4,9 +4,10 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::output::{beginning, moment};
-use super::{Done, Failure, Format};
+use super::{Done, Failure, Format, Out};
 use crate::clock::now;
 use crate::engine::{AlertId, Entry, Event, EventBody, Link, Page, Reason, Side};
+use crate::store::book::LONGEST_LIST;
 use crate::store::{Recorded, Store, TimelineEntry, Verdict};
 
 /// How many links are read at once.
@@ -56,7 +57,7 @@ pub enum Command {
         #[command(flatten)]
         format: Format,
     },
-    /// Let go on what a pause holds.
+    /// Resume a paused link: what was held is sent.
     Resume {
         /// The alert's id.
         #[arg(value_parser = |id: &str| AlertId::try_from(id))]
@@ -105,8 +106,9 @@ async fn list(
         }
     }
     let mut output = format.output();
-    let heading = ["ALERT", "STANDS", "INCIDENT", "STANDS", "CHANGED", "PAUSED", "ABOUT"];
-    output.list(&found, &heading, "There is none.", row, object)?;
+    let heading = ["ALERT", "OPSGENIE", "INCIDENT", "PAGERDUTY", "CHANGED", "PAUSED", "ABOUT"];
+    let none = if paused { "No link is paused." } else { "There are no links." };
+    output.list(&found, &heading, none, row, object)?;
     if let Some(last) = found.last().filter(|_| more) {
         output.remark(&format!("There are more: go on with --after {}", last.alert))?;
     }
@@ -116,20 +118,18 @@ async fn list(
 async fn show(store: &Store, alert: &AlertId, format: Format) -> Result<Done, Failure> {
     let mut output = format.output();
     let Some(link) = store.link(alert).await? else {
-        output.say(&format!("There is no link for alert {alert}."), &Value::Null)?;
-        return Ok(Done::NotAll);
+        return not_there(&mut output, alert);
     };
     let timeline = store.timeline(alert).await?;
     let entries = store.entries(alert).await?;
-    let letters = store.dead_letters().await?.into_iter().filter(|letter| letter.entry.alert == *alert);
-    let dead: Vec<u64> = letters.map(|letter| letter.entry.id).collect();
+    let dead: Vec<u64> = store.dead_letters_of(alert).await?.iter().map(|letter| letter.entry.id).collect();
     if format.json {
         let mut shown = object(&link);
         shown["timeline"] = timeline.iter().map(happened).collect();
         shown["to_do"] = entries.iter().map(to_do).collect();
         shown["dead_letters"] = json!(dead);
         output.say("", &shown)?;
-        return Ok(Done::All);
+        return cut_short(&mut output, &timeline, &entries);
     }
     let page = page(&link);
     output.remark(&format!("Alert {alert}: {}", link.facts.message.as_deref().unwrap_or("without a headline")))?;
@@ -150,39 +150,54 @@ async fn show(store: &Store, alert: &AlertId, format: Format) -> Result<Done, Fa
         .list(&entries, &["TO DO", "DUE", "IN", "WHAT", "TROUBLE"], "Nothing is to be done.", to_do, |_| Value::Null)?;
     let line = |entry: &TimelineEntry| vec![moment(entry.at), name(&entry.event), entry.reason.to_string()];
     output.list(&timeline, &["WHEN", "WHAT", "REASON"], "Nothing is known to have happened.", line, |_| Value::Null)?;
+    cut_short(&mut output, &timeline, &entries)
+}
+
+/// Says where more may be than is shown.
+fn cut_short(output: &mut Out, timeline: &[TimelineEntry], entries: &[Entry]) -> Result<Done, Failure> {
+    if entries.len() >= LONGEST_LIST {
+        output.remark(&format!("Of what is to be done, no more than the first {LONGEST_LIST} are shown."))?;
+    }
+    if timeline.len() >= LONGEST_LIST {
+        output.remark(&format!("Of what has happened, no more than the newest {LONGEST_LIST} are shown."))?;
+    }
     Ok(Done::All)
 }
 
 async fn unlink(store: &Store, alert: &AlertId, format: Format) -> Result<Done, Failure> {
-    let ended = store.unlink(alert, now()).await?;
-    let sentence = match &ended {
-        Some(ended) => format!(
-            "The link of alert {alert} is ended. Dropped with it: {} to be done, {} given up.",
-            ended.entries.len(),
-            ended.letters.len()
-        ),
-        None => format!("There is no link for alert {alert}."),
-    };
-    let dropped =
-        ended.as_ref().map(|ended| json!({ "to_do": ended.entries.len(), "dead_letters": ended.letters.len() }));
-    format.output().say(&sentence, &json!({ "alert": alert, "unlinked": ended.is_some(), "dropped": dropped }))?;
-    Ok(Done::All.and(ended.is_some()))
+    let mut output = format.output();
+    let Some(ended) = store.unlink(alert, now()).await? else { return not_there(&mut output, alert) };
+    let (to_do, letters) = (ended.entries.len(), ended.letters.len());
+    let sentence =
+        format!("The link of alert {alert} is ended. Dropped with it: {to_do} to be done, {letters} given up.");
+    let dropped = json!({ "to_do": to_do, "dead_letters": letters });
+    output.say(&sentence, &json!({ "alert": alert, "unlinked": true, "dropped": dropped }))?;
+    Ok(Done::All)
+}
+
+fn not_there(output: &mut Out, alert: &AlertId) -> Result<Done, Failure> {
+    output.say(&format!("There is no link for alert {alert}."), &json!({ "alert": alert, "found": false }))?;
+    Ok(Done::NotAll)
 }
 
 fn ordered(alert: &AlertId, recorded: &Recorded, format: Format) -> Result<Done, Failure> {
+    let mut output = format.output();
     let reason = match &recorded.verdict {
         Verdict::Decided(decisions) => decisions.first().map(|(_, reason)| *reason),
         Verdict::Repeat | Verdict::Waiting | Verdict::Quarantined(_) => None,
     };
-    let (done, sentence) = match reason {
-        Some(Reason::Paused) => (Done::All, format!("The commands for alert {alert} are held.")),
-        Some(Reason::Resumed) => (Done::All, format!("The commands for alert {alert} go on at the next start.")),
-        Some(Reason::InStep) => (Done::All, format!("That is so already for alert {alert}.")),
-        _ => (Done::NotAll, format!("There is no link for alert {alert}.")),
+    let Some(reason) = reason.filter(|reason| !matches!(reason, Reason::Unlinked(_))) else {
+        return not_there(&mut output, alert);
     };
-    let result = reason.map(|reason| reason.to_string());
-    format.output().say(&sentence, &json!({ "alert": alert, "result": result }))?;
-    Ok(done)
+    let sentence = if reason == Reason::InStep {
+        format!("That is so already for alert {alert}.")
+    } else if reason == Reason::Resumed {
+        format!("The commands for alert {alert} go on at the next start.")
+    } else {
+        format!("The commands for alert {alert} are held.")
+    };
+    output.say(&sentence, &json!({ "alert": alert, "result": reason.to_string() }))?;
+    Ok(Done::All)
 }
 
 fn row(link: &Link) -> Vec<String> {

@@ -34,12 +34,13 @@ pub enum Command {
     Links(links::Command),
 }
 
-/// Nothing of what was asked for is there, or it could not be done.
-const EXIT_NOTHING: u8 = 1;
-/// The configuration is wrong, or there is no store.
-const EXIT_SETUP: u8 = 2;
-/// The store has failed.
-const EXIT_FAILED: u8 = 3;
+/// Nothing of what was asked for is there, or not all of it could be done or told.
+const EXIT_NOT_ALL: u8 = 1;
+/// The configuration is wrong, there is no store, or the listener cannot be opened.
+pub const EXIT_SETUP: u8 = 2;
+/// The store cannot be opened, or it or another part has failed. A supervisor should restart crosspage, and an operator
+/// should look.
+pub const EXIT_FAILED: u8 = 3;
 /// The store is in use.
 const EXIT_IN_USE: u8 = 4;
 
@@ -77,7 +78,8 @@ impl Failure {
         match self {
             Self::Config(_) | Self::NoDatabase(_) => EXIT_SETUP,
             Self::InUse(_) => EXIT_IN_USE,
-            Self::Store(_) | Self::Output(_) => EXIT_FAILED,
+            Self::Store(_) => EXIT_FAILED,
+            Self::Output(_) => EXIT_NOT_ALL,
         }
     }
 }
@@ -100,7 +102,7 @@ impl Done {
 pub async fn run(command: Command) -> ExitCode {
     match carry_out(command).await {
         Ok(Done::All) => ExitCode::SUCCESS,
-        Ok(Done::NotAll) => ExitCode::from(EXIT_NOTHING),
+        Ok(Done::NotAll) => ExitCode::from(EXIT_NOT_ALL),
         Err(failure) => {
             eprintln!("crosspage: {failure}");
             ExitCode::from(failure.exit_code())
@@ -134,6 +136,8 @@ fn open() -> Result<Store, Failure> {
     Ok(Store::open(&config.database, settings, now())?)
 }
 
+type Out = Output<std::io::Stdout, std::io::Stderr>;
+
 /// How an answer is to be written.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Format {
@@ -143,7 +147,7 @@ pub struct Format {
 }
 
 impl Format {
-    fn output(self) -> Output<std::io::Stdout> {
-        Output::new(std::io::stdout(), self.json)
+    fn output(self) -> Out {
+        Output::new(std::io::stdout(), std::io::stderr(), self.json)
     }
 }

@@ -10,15 +10,17 @@ use crate::engine::Timestamp;
 /// How much of a text is shown in a table.
 const TEXT_CHARS: usize = 100;
 
-/// Where answers go.
-pub(super) struct Output<W> {
+/// Where answers go. If nobody reads any more, what is still to be done is done all the same.
+pub(super) struct Output<W, A> {
     to: W,
+    aside: A,
     json: bool,
 }
 
-impl<W: Write> Output<W> {
-    pub(super) fn new(to: W, json: bool) -> Self {
-        Self { to, json }
+impl<W: Write, A: Write> Output<W, A> {
+    /// Answers go to `to`; what programs cannot read goes `aside` where answers are JSON.
+    pub(super) fn new(to: W, aside: A, json: bool) -> Self {
+        Self { to, aside, json }
     }
 
     /// Writes a list: a table with a heading, or an array of objects in one line. `none` is said if it is empty.
@@ -53,21 +55,31 @@ impl<W: Write> Output<W> {
         if self.json { self.json(json) } else { self.line(sentence) }
     }
 
-    /// Writes a line for people; nothing where programs read.
+    /// Writes a line for people; where programs read, beside the answer.
     pub(super) fn remark(&mut self, sentence: &str) -> io::Result<()> {
-        if self.json { Ok(()) } else { self.line(sentence) }
+        if self.json { if_read(writeln!(self.aside, "{}", plain(sentence))) } else { self.line(sentence) }
     }
 
     fn line(&mut self, text: &str) -> io::Result<()> {
-        writeln!(self.to, "{}", plain(text))
+        if_read(writeln!(self.to, "{}", plain(text)))
     }
 
     fn json(&mut self, value: &Value) -> io::Result<()> {
+        let mut line = String::new();
         for c in value.to_string().chars() {
             // They stand inside of texts only.
-            if is_harmful(c) { write!(self.to, "\\u{:04x}", u32::from(c))? } else { write!(self.to, "{c}")? }
+            if is_harmful(c) { line.push_str(&format!("\\u{:04x}", u32::from(c))) } else { line.push(c) }
         }
-        writeln!(self.to)
+        if_read(writeln!(self.to, "{line}"))
+    }
+}
+
+/// What is written to a closed pipe counts as written: whoever reads by `head` has seen enough, and a command must not be left
+/// half done for that.
+fn if_read(written: io::Result<()>) -> io::Result<()> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
     }
 }
 
@@ -105,10 +117,18 @@ mod tests {
 
     use super::*;
 
-    fn written(json: bool, write: impl FnOnce(&mut Output<&mut Vec<u8>>) -> io::Result<()>) -> String {
-        let mut bytes = Vec::new();
-        write(&mut Output::new(&mut bytes, json)).unwrap();
-        String::from_utf8(bytes).unwrap()
+    type Bytes<'a> = &'a mut Vec<u8>;
+
+    fn written(json: bool, write: impl FnOnce(&mut Output<Bytes<'_>, Bytes<'_>>) -> io::Result<()>) -> String {
+        let [answer, aside] = both(json, write);
+        assert_eq!(aside, "");
+        answer
+    }
+
+    fn both(json: bool, write: impl FnOnce(&mut Output<Bytes<'_>, Bytes<'_>>) -> io::Result<()>) -> [String; 2] {
+        let (mut answer, mut aside) = (Vec::new(), Vec::new());
+        write(&mut Output::new(&mut answer, &mut aside, json)).unwrap();
+        [answer, aside].map(|bytes| String::from_utf8(bytes).unwrap())
     }
 
     const EVIL: &str = "a\u{1b}[2Jb\u{9b}c\u{202e}d\ne\u{7f}ä";
@@ -130,11 +150,33 @@ mod tests {
         assert_eq!(serde_json::from_str::<Value>(&line).unwrap()["text"], EVIL);
         let list = written(true, |output| output.list(&[EVIL], &[], "", |_| Vec::new(), |text| json!(text)));
         assert_eq!(serde_json::from_str::<Value>(&list).unwrap(), json!([EVIL]));
-        assert_eq!(written(true, |output| output.remark("for people")), "");
+        assert_eq!(both(true, |output| output.remark("for\npeople")), ["", "for people\n"]);
         assert_eq!(
             written(true, |output| output.list(&[] as &[u8], &[], "none", |_| Vec::new(), |_| json!(1))),
             "[]\n"
         );
+    }
+
+    #[test]
+    fn a_closed_pipe_is_no_failure_and_a_full_disk_is() {
+        struct Fails(io::ErrorKind);
+        impl Write for Fails {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(self.0.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Err(self.0.into())
+            }
+        }
+        for json in [false, true] {
+            let output = |kind| Output::new(Fails(kind), Fails(kind), json);
+            let mut closed = output(io::ErrorKind::BrokenPipe);
+            closed.say("done", &json!(1)).unwrap();
+            closed.remark("nobody listens").unwrap();
+            closed.list(&[1], &["N"], "none", |_| vec!["1".to_owned()], |n| json!(n)).unwrap();
+            let mut full = output(io::ErrorKind::StorageFull);
+            assert_eq!(full.say("done", &json!(1)).unwrap_err().kind(), io::ErrorKind::StorageFull);
+        }
     }
 
     #[test]

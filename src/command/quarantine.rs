@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::output::moment;
-use super::{Done, Failure, Format};
+use super::{Done, Failure, Format, Out};
 use crate::operator::{Replayed, replay};
 use crate::store::{Quarantined, Store, Verdict};
 
@@ -40,7 +40,7 @@ pub struct Which {
     /// The numbers, as `list` shows them.
     #[arg(value_name = "NUMBER")]
     numbers: Vec<u64>,
-    /// All that `list` shows.
+    /// All of it.
     #[arg(long)]
     all: bool,
 }
@@ -56,11 +56,23 @@ impl Command {
 }
 
 impl Which {
-    async fn numbers(self, store: &Store) -> Result<Vec<u64>, Failure> {
+    /// The numbers of what is meant, however much there is. If that is nothing, it is said. What comes in meanwhile is not
+    /// meant, so that what goes back into the quarantine is not taken for ever.
+    async fn numbers(self, store: &Store, output: &mut Out) -> Result<Vec<u64>, Failure> {
         if !self.numbers.is_empty() {
             return Ok(self.numbers);
         }
-        Ok(store.quarantined().await?.into_iter().map(|(number, _)| number).collect())
+        let mut numbers = Vec::new();
+        let mut items = store.quarantined().await?;
+        while let Some((last, _)) = items.last() {
+            let last = *last;
+            numbers.extend(items.iter().map(|(number, _)| *number));
+            items = store.quarantined_after(last).await?;
+        }
+        if numbers.is_empty() {
+            output.remark("The quarantine is empty.")?;
+        }
+        Ok(numbers)
     }
 }
 
@@ -73,25 +85,25 @@ async fn list(store: &Store, format: Format) -> Result<Done, Failure> {
         output.remark(&format!("The first {} of {} are shown.", items.len(), summary.quarantined))?;
     }
     if summary.quarantine_expired > 0 {
-        output.remark(&format!("Dropped unread, since they were too old: {}.", summary.quarantine_expired))?;
+        output.remark(&format!("Dropped since they were too old: {}.", summary.quarantine_expired))?;
     }
     Ok(Done::All)
 }
 
 async fn replay_all(store: &Store, which: Which, format: Format) -> Result<Done, Failure> {
     let mut output = format.output();
-    let numbers = which.numbers(store).await?;
     let mut done = Done::All;
-    if numbers.is_empty() {
-        output.remark("The quarantine is empty.")?;
-    }
-    for number in numbers {
+    for number in which.numbers(store, &mut output).await? {
         let replayed = replay(store, number).await?;
         let (taken, what) = match &replayed {
             Replayed::Recorded(recorded) => (true, said(&recorded.verdict)),
             Replayed::NothingToDo(event_type) => (true, format!("nothing to do for {event_type}")),
             Replayed::Unreadable(reason) => (false, format!("it cannot be read still: {reason}")),
-            Replayed::NotThere => (false, "nothing lies there".to_owned()),
+            Replayed::NotThere => {
+                done = Done::NotAll;
+                not_there(&mut output, number)?;
+                continue;
+            }
         };
         done = done.and(taken);
         output.say(&format!("{number}: {what}."), &json!({ "number": number, "taken": taken, "what": what }))?;
@@ -101,18 +113,21 @@ async fn replay_all(store: &Store, which: Which, format: Format) -> Result<Done,
 
 async fn discard(store: &Store, which: Which, format: Format) -> Result<Done, Failure> {
     let mut output = format.output();
-    let numbers = which.numbers(store).await?;
     let mut done = Done::All;
-    if numbers.is_empty() {
-        output.remark("The quarantine is empty.")?;
-    }
-    for number in numbers {
-        let found = store.discard_quarantined(number).await?.is_some();
-        done = done.and(found);
-        let what = if found { "dropped" } else { "nothing lies there" };
-        output.say(&format!("{number}: {what}."), &json!({ "number": number, "discarded": found }))?;
+    for number in which.numbers(store, &mut output).await? {
+        if store.discard_quarantined(number).await?.is_some() {
+            output.say(&format!("{number}: dropped."), &json!({ "number": number, "discarded": true }))?;
+        } else {
+            done = Done::NotAll;
+            not_there(&mut output, number)?;
+        }
     }
     Ok(done)
+}
+
+fn not_there(output: &mut Out, number: u64) -> Result<(), Failure> {
+    let sentence = format!("{number}: no such number: `crosspage quarantine list` shows them.");
+    Ok(output.say(&sentence, &json!({ "number": number, "found": false }))?)
 }
 
 fn said(verdict: &Verdict) -> String {

@@ -19,6 +19,7 @@ mod keys;
 pub mod memory;
 mod operator;
 mod outage;
+mod prune;
 mod record;
 mod shared;
 pub mod sled;
@@ -260,7 +261,7 @@ impl Store {
         self.ask(None, move |book| book.set_reconciled_until(until)).await
     }
 
-    /// What happened to an alert's link, oldest first; at most [`book::LONGEST_LIST`].
+    /// What happened to an alert's link, oldest first; at most the newest [`book::LONGEST_LIST`].
     ///
     /// # Errors
     /// Fatal ones only.
@@ -286,12 +287,37 @@ impl Store {
         self.ask(None, |book| book.dead_letters()).await
     }
 
+    /// What was given up, by alert, after the letter of that alert and entry; at most [`book::LONGEST_LIST`].
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub async fn dead_letters_after(&self, alert: AlertId, entry: u64) -> Result<Vec<DeadLetter>, StoreError> {
+        self.ask(None, move |book| book.dead_letters_after(&alert, entry)).await
+    }
+
+    /// All that was given up for an alert.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub async fn dead_letters_of(&self, alert: &AlertId) -> Result<Vec<DeadLetter>, StoreError> {
+        let alert = alert.clone();
+        self.ask(None, move |book| book.dead_letters_of(&alert)).await
+    }
+
     /// What could not be read, oldest first, each with its number; at most [`book::LONGEST_LIST`].
     ///
     /// # Errors
     /// Fatal ones only.
     pub async fn quarantined(&self) -> Result<Vec<(u64, Quarantined)>, StoreError> {
         self.ask(None, |book| book.quarantined()).await
+    }
+
+    /// What could not be read and has a number after that one, oldest first; at most [`book::LONGEST_LIST`].
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub async fn quarantined_after(&self, number: u64) -> Result<Vec<(u64, Quarantined)>, StoreError> {
+        self.ask(None, move |book| book.quarantined_after(number)).await
     }
 
     /// How much there is of everything.

@@ -1,6 +1,6 @@
-//! What an operator may do by a handle on the store, and what keeps it from growing for ever.
+//! What an operator may do by a handle on the store.
 
-use super::{DeadLetter, Discarded, Ended, PrunePlace, Pruned, Quarantined, Recorded, Store, StoreError, Waits};
+use super::{DeadLetter, Discarded, Ended, Quarantined, Recorded, Store, StoreError, Waits};
 use crate::engine::{AlertId, Event, Order, Timestamp};
 
 impl Store {
@@ -84,16 +84,6 @@ impl Store {
     /// Fatal ones only.
     pub async fn waiting(&self) -> Result<Vec<Waits>, StoreError> {
         self.ask(None, |book| book.waiting()).await
-    }
-
-    /// Removes, within one slice of about `limit` rows, what is over and older than `before`, by our clock: links that are
-    /// finished and have neither entries nor dead letters; entries of timelines; ids of what was seen; what lies in the
-    /// quarantine. A pass begins at the default place and goes on at the one that each slice tells.
-    ///
-    /// # Errors
-    /// Fatal ones only.
-    pub async fn prune(&self, before: Timestamp, place: PrunePlace, limit: usize) -> Result<Pruned, StoreError> {
-        self.ask(None, move |book| book.prune(before, place, limit)).await
     }
 
     async fn order(&self, alert: &AlertId, order: Order, now: Timestamp) -> Result<Recorded, StoreError> {

@@ -1,5 +1,12 @@
 //! The operator's commands, by the real binary, on a store that a real run has filled.
 
+use crosspage::engine::{
+    Actor, AlertAction, AlertEvent, AlertFacts, AlertId, Event, EventBody, IncidentId, Outcome, Policy, Status, System,
+    Timestamp,
+};
+use crosspage::store::book::{Book, LONGEST_LIST};
+use crosspage::store::engine::Engine;
+use crosspage::store::{Form, Quarantined, Settings};
 use serde_json::Value;
 use simulators::Fault;
 use simulators::opsgenie::NewAlert;
@@ -109,7 +116,7 @@ async fn what_could_not_be_read_is_listed_read_again_and_dropped() {
     assert!(again.contains("cannot be read still"), "{again}");
     assert_eq!(json(&stage, &["quarantine", "list"], 0).as_array().unwrap().len(), 2, "it stays");
     assert_eq!(json(&stage, &["quarantine", "discard", "2"], 0)["discarded"], true);
-    assert!(said(&stage, &["quarantine", "replay", "2"], 1).contains("nothing lies there"));
+    assert!(said(&stage, &["quarantine", "replay", "2"], 1).contains("no such number"));
     assert_eq!(json(&stage, &["quarantine", "list"], 0).as_array().unwrap().len(), 1);
     said(&stage, &["quarantine", "discard", "--all"], 0);
     assert_eq!(said(&stage, &["quarantine", "list"], 0), "The quarantine is empty.\n");
@@ -213,4 +220,74 @@ async fn an_ended_link_passes_nothing_on_and_pages_nobody() {
     let model = stage.pagerduty.model();
     let incidents = model.incident_by_key(&format!("opsgenie:{alert}"));
     assert_eq!((incidents.len(), incidents[0].status.to_string().as_str()), (1, "triggered"));
+}
+
+/// Fills the stage's store: more dead letters and more in the quarantine than a list shows, and behind them some more.
+fn filled(stage: &Stage) {
+    let folder = stage.folder.path().join("data/crosspage");
+    std::fs::create_dir_all(&folder).unwrap();
+    let now = Timestamp::from_millis(1_800_000_000_000);
+    let mut book = Book::open(Engine::sled(&folder).unwrap(), Settings::new(Policy::default()), now).unwrap();
+    let happened = |alert: &str, action| {
+        let alert = AlertId::try_from(alert).unwrap();
+        let body = EventBody::Alert(AlertEvent { alert, facts: AlertFacts::default(), action });
+        let (dedupe, request_id, actor) = (Vec::new(), None, Actor::nobody());
+        Event { dedupe, request_id, occurred_at: None, received_at: now, actor, body }
+    };
+    let settle = |book: &mut Book, outcome: Outcome| {
+        let claim = book.claim(System::PagerDuty, 1, now).unwrap().pop().unwrap();
+        book.settle(claim.entry, outcome, now).unwrap();
+    };
+    let dead = || Outcome::Dead { reason: "refused".to_owned() };
+    book.record(happened("A", AlertAction::Create)).unwrap();
+    let (incident, status) = (IncidentId::try_from("Q1").unwrap(), Status::Open);
+    settle(&mut book, Outcome::Created { incident, status, at: None, author: None });
+    for n in 0..LONGEST_LIST {
+        book.record(happened("A", AlertAction::AddNote { text: format!("note {n}") })).unwrap();
+        settle(&mut book, dead());
+    }
+    for alert in ["B", "C"] {
+        book.record(happened(alert, AlertAction::Create)).unwrap();
+        settle(&mut book, dead());
+    }
+    let unreadable = |body: &str| {
+        let (reason, body, form) = ("odd".to_owned(), body.as_bytes().to_vec(), Form::Webhook);
+        Quarantined { system: System::PagerDuty, received_at: now, reason, body, form, request_id: None }
+    };
+    for _ in 0..=LONGEST_LIST {
+        book.quarantine(&unreadable("{")).unwrap();
+    }
+    let ping = r#"{"event":{"id":"E1","event_type":"pagey.ping","resource_type":"pagey","occurred_at":"2026-01-01T00:00:00Z","data":{"type":"ping","message":"hello"}}}"#;
+    book.quarantine(&unreadable(ping)).unwrap();
+    book.commit().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_means_all_however_long_a_list_is() {
+    let stage = Stage::usual().await;
+    filled(&stage);
+    let cut = format!("The first {LONGEST_LIST} of {} are shown.", LONGEST_LIST + 2);
+    for list in ["dead-letters", "quarantine"] {
+        assert!(said(&stage, &[list, "list"], 0).ends_with(&format!("{cut}\n")));
+        assert!(said(&stage, &[list, "list", "--json"], 0).contains(&cut));
+    }
+    let shown = said(&stage, &["links", "show", "A"], 0);
+    assert!(shown.contains(&format!("the newest {LONGEST_LIST} are shown")), "{shown}");
+    let one = json(&stage, &["links", "show", "B"], 0);
+    assert_eq!(one["dead_letters"].as_array().unwrap().len(), 1, "the letter behind all that are listed");
+
+    let replayed = said(&stage, &["quarantine", "replay", "--all"], 1);
+    let last = format!("{}: nothing to do for pagey.ping.", LONGEST_LIST + 2);
+    assert!(replayed.contains(&last), "what cannot be read stands in nobody's way");
+    let dropped = said(&stage, &["quarantine", "discard", "--all"], 0);
+    assert_eq!(dropped.lines().count(), LONGEST_LIST + 1);
+    assert_eq!(json(&stage, &["quarantine", "list"], 0), serde_json::json!([]));
+    assert_eq!(json(&stage, &["quarantine", "discard", "1"], 1), serde_json::json!({ "number": 1, "found": false }));
+
+    assert_eq!(json(&stage, &["dead-letters", "discard", "--alert", "B"], 0)["discarded"], true);
+    let none = json(&stage, &["dead-letters", "redrive", "--alert", "B"], 1);
+    assert_eq!(none, serde_json::json!({ "alert": "B", "found": false }));
+    let discarded = said(&stage, &["dead-letters", "discard", "--all"], 0);
+    assert_eq!(discarded.lines().count(), LONGEST_LIST + 1);
+    assert_eq!(json(&stage, &["dead-letters", "list"], 0), serde_json::json!([]));
 }

@@ -167,6 +167,21 @@ fn the_architecture_says_the_same() {
 }
 
 #[test]
+fn each_module_is_on_the_maps() {
+    let read = |path: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+    let (root, architecture) = (read("src/lib.rs"), read("ARCHITECTURE.md"));
+    let (table, _) = architecture.split_once("## Invariants").unwrap();
+    let modules: Vec<_> =
+        root.lines().filter_map(|line| line.strip_prefix("pub mod ")).map(|line| line.trim_end_matches(';')).collect();
+    assert!(modules.contains(&"reconcile"), "{modules:?}");
+    for module in modules {
+        assert!(root.contains(&format!("[`{module}`]")), "the layout in src/lib.rs should have `{module}`");
+        let rows = [format!("`src/{module}/`"), format!("`src/{module}.rs`"), format!("`{module}.rs`")];
+        assert!(rows.iter().any(|row| table.contains(row)), "ARCHITECTURE.md's table should have `src/{module}`");
+    }
+}
+
+#[test]
 fn an_import_is_seen_however_it_is_written() {
     let named = |module: &[&str], text: &str| {
         let module: Vec<String> = module.iter().map(|part| (*part).to_owned()).collect();

@@ -210,11 +210,6 @@ impl PagerDuty {
         self.subscriptions.first().is_some_and(Subscription::is_disabled)
     }
 
-    /// Switches all subscriptions back on, as one does in the web application.
-    pub fn enable_subscriptions(&mut self) {
-        self.subscriptions.iter_mut().for_each(Subscription::enable);
-    }
-
     /// Empties [`Self::calls`], [`Self::webhooks_sent`] and [`Self::events_pages`], which otherwise grow for ever.
     pub fn forget_records(&mut self) {
         self.calls.clear();

@@ -121,12 +121,6 @@ impl PagerDuty {
         possible
     }
 
-    /// Changes the title; no webhook tells.
-    pub fn human_renames(&mut self, id: &str, title: &str) -> bool {
-        self.set_title(id, title);
-        self.shelf.get(id).is_some()
-    }
-
     /// The acknowledgement times out, as if the service's time had run out just now.
     pub fn ack_times_out(&mut self, id: &str) -> bool {
         let possible = self.is(id, IncidentStatus::Acknowledged);

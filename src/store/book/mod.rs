@@ -32,8 +32,8 @@ use super::types::{Decide, DueByClass, Settings};
 use super::{StoreError, keys, record};
 use crate::engine::{AlertId, Entry, Policy, System, Timestamp};
 
-/// The schema's version that this code writes.
-const SCHEMA: u32 = 1;
+/// The schema's version that this code writes. The first one, before 0.1.0, had its timelines under other keys.
+const SCHEMA: u32 = 2;
 
 /// The store's synchronous core.
 #[derive(Debug)]

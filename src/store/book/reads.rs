@@ -1,12 +1,15 @@
 //! What can be looked up.
 
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+
 use super::Book;
 use super::waiting::Waiting;
 use crate::engine::{AlertId, Entry, IncidentId, Link, System, Timestamp};
 use crate::store::types::{DeadLetter, Quarantined, Summary, TimelineEntry, Waits};
 use crate::store::{StoreError, keys, record};
 
-/// How much a list shows at most, from its beginning.
+/// How much a list shows at most: of a timeline the newest, of everything else what comes first.
 pub const LONGEST_LIST: usize = 1000;
 
 impl Book {
@@ -54,13 +57,20 @@ impl Book {
         Ok(self.table.get(keys::RECONCILED)?.unwrap_or(self.policy.first_ran_at))
     }
 
-    /// What happened to an alert's link, oldest first.
+    /// What happened to an alert's link, oldest first; of a long story the end.
     ///
     /// # Errors
     /// Fatal ones only.
     pub fn timeline(&self, alert: &AlertId) -> Result<Vec<TimelineEntry>, StoreError> {
-        let places: Vec<(Vec<u8>, ())> = self.table.list(&keys::timeline(alert), LONGEST_LIST)?;
-        places.iter().map(|(place, ())| self.table.need(&keys::happened(number_of(place)?))).collect()
+        let mut newest = VecDeque::with_capacity(LONGEST_LIST);
+        self.table.visit(&keys::timeline(alert), |place, ()| {
+            if newest.len() == LONGEST_LIST {
+                newest.pop_front();
+            }
+            newest.push_back(place);
+            ControlFlow::Continue(())
+        })?;
+        newest.iter().map(|place| self.table.need(&keys::happened(number_of(place)?))).collect()
     }
 
     /// What is still to be done for an alert's link, as it is stored, in the order it was put in.
@@ -80,12 +90,30 @@ impl Book {
         self.schedule.side(system).lane(alert).map(|id| self.table.need(&keys::entry(system, id))).collect()
     }
 
-    /// What was given up, by alert.
+    /// What was given up, by alert, from the first on.
     ///
     /// # Errors
     /// Fatal ones only.
     pub fn dead_letters(&self) -> Result<Vec<DeadLetter>, StoreError> {
-        self.values(keys::DEAD_LETTERS)
+        self.table.list_from(keys::DEAD_LETTERS.to_vec(), keys::DEAD_LETTERS, LONGEST_LIST)
+    }
+
+    /// What was given up, by alert, after the letter of that alert and entry, whether or not that is still there.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub fn dead_letters_after(&self, alert: &AlertId, entry: u64) -> Result<Vec<DeadLetter>, StoreError> {
+        let from = keys::after(&keys::dead_letter(alert, entry));
+        self.table.list_from(from, keys::DEAD_LETTERS, LONGEST_LIST)
+    }
+
+    /// All that was given up for an alert.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub fn dead_letters_of(&self, alert: &AlertId) -> Result<Vec<DeadLetter>, StoreError> {
+        let prefix = keys::dead_letters_of(alert);
+        self.table.list_from(prefix.clone(), &prefix, usize::MAX)
     }
 
     /// What could not be read, oldest first, each with its number.
@@ -93,8 +121,22 @@ impl Book {
     /// # Errors
     /// Fatal ones only.
     pub fn quarantined(&self) -> Result<Vec<(u64, Quarantined)>, StoreError> {
-        let rows = self.table.list(keys::QUARANTINE, LONGEST_LIST)?;
-        rows.into_iter().map(|(key, item)| Ok((number_of(&key)?, item))).collect()
+        // Numbers begin with one.
+        self.quarantined_after(0)
+    }
+
+    /// What could not be read and has a number after that one, oldest first.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub fn quarantined_after(&self, number: u64) -> Result<Vec<(u64, Quarantined)>, StoreError> {
+        let mut found = Vec::new();
+        let from = keys::after(&keys::quarantined(number));
+        self.table.visit_from(from, keys::QUARANTINE, |key, item| {
+            found.push((key, item));
+            if found.len() < LONGEST_LIST { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        found.into_iter().map(|(key, item)| Ok((number_of(&key)?, item))).collect()
     }
 
     /// What waits for incidents that are being created, in the order it came.
@@ -120,10 +162,6 @@ impl Book {
             quarantine_expired: self.counters.quarantine_expired,
             waiting: self.waiting.len(),
         }
-    }
-
-    fn values<T: serde::de::DeserializeOwned>(&self, prefix: &[u8]) -> Result<Vec<T>, StoreError> {
-        Ok(self.table.list(prefix, LONGEST_LIST)?.into_iter().map(|(_, value)| value).collect())
     }
 }
 

@@ -117,7 +117,8 @@ impl Table {
         Ok(found)
     }
 
-    fn visit_from<T: DeserializeOwned>(
+    /// The same from `from` on.
+    pub(super) fn visit_from<T: DeserializeOwned>(
         &self,
         mut from: Vec<u8>,
         prefix: &[u8],

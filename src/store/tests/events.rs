@@ -2,6 +2,7 @@
 
 use super::bench::*;
 use crate::engine::{Page, System, Timestamp};
+use crate::store::book::LONGEST_LIST;
 use crate::store::keys;
 use crate::store::{Form, Quarantined, Verdict};
 
@@ -246,4 +247,16 @@ fn a_page_that_ends_before_a_longer_key_loses_nothing(mut bench: Bench) {
     bench.commit();
     let links = bench.book().links_of(&incident_id("P1")).unwrap();
     assert_eq!(links.into_iter().map(|link| link.alert.into()).collect::<Vec<String>>(), alerts);
+}
+
+#[test]
+fn of_a_long_timeline_the_end_is_told() {
+    let mut bench = Bench::memory();
+    bench.record(created("A"));
+    for n in 1..=LONGEST_LIST {
+        bench.record(noted("A", &n.to_string()));
+    }
+    let story = bench.story("A");
+    assert_eq!((story.len(), story[0].as_str()), (LONGEST_LIST, "alert note 1"));
+    assert_eq!(story[LONGEST_LIST - 1], format!("alert note {LONGEST_LIST}"));
 }

@@ -318,13 +318,13 @@ fn content<T: DeserializeOwned>(bench: &mut Bench, key: &[u8]) -> T {
 }
 
 #[test]
-fn a_store_of_the_first_version_is_opened_and_goes_on() {
+fn a_stored_folder_is_opened_and_goes_on() {
     let mut bench = Bench::memory();
     bench.close();
     let engine = bench.engine();
     let empty: Batch = engine.range(&[], &[255], usize::MAX).unwrap().into_iter().map(|(key, _)| (key, None)).collect();
     engine.apply(&empty).unwrap();
-    engine.apply(&rows(&fixture("rows_1.txt"))).unwrap();
+    engine.apply(&rows(&fixture("rows_2.txt"))).unwrap();
     engine.sync().unwrap();
     bench.reopen();
     let link = bench.book().link(&alert_id("A")).unwrap().unwrap();
