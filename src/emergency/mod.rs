@@ -25,11 +25,14 @@ pub struct Settings {
     pub after: Duration,
     /// How often it is looked whether one is late.
     pub look_every: Duration,
+    /// How long after somebody was told of an outage pages that became late since then may be told.
+    pub tell_again_after: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { after: Duration::from_secs(60), look_every: Duration::from_secs(1) }
+        let (after, look_every) = (Duration::from_secs(60), Duration::from_secs(1));
+        Self { after, look_every, tell_again_after: Duration::from_secs(600) }
     }
 }
 
@@ -46,6 +49,15 @@ pub struct Status {
     pub late: usize,
     /// When the one that has waited for longest was to go out, by our clock.
     pub oldest: Option<Timestamp>,
+    /// When the last of them became late, by our clock. Not known if it was set back.
+    pub newest_at: Option<Timestamp>,
+}
+
+impl Status {
+    /// Since when the last page is late, if one is.
+    fn late_since(&self) -> Option<Timestamp> {
+        (self.late > 0).then(|| self.newest_at.unwrap_or_default())
+    }
 }
 
 /// Watches until `stop` turns true, or the store fails. `events` is the other way, if there is one; `service` names what is paged,
@@ -59,7 +71,7 @@ pub async fn run(
     status: watch::Sender<Status>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let teller = Teller::new(store.clone(), events, service, settings.after, status.subscribe());
+    let teller = Teller::new(store.clone(), events, service, &settings, status.subscribe());
     let watcher = Watcher { store, gates, settings, status, complained_of: None };
     // Both end with the store, and that is somebody else's to say.
     let _ = tokio::select! {
@@ -107,7 +119,7 @@ impl Watcher {
             error!(alert.id = %page.alert, waited_s, why, "a page has not gone out in time");
             self.complained_of = Some((page.since, page.alert.clone()));
         }
-        let status = Status { late: late.count, oldest: late.oldest };
+        let status = Status { late: late.count, oldest: late.oldest, newest_at: late.newest_at };
         self.status.send_if_modified(|before| {
             let changed = *before != status;
             match (before.late, status.late) {

@@ -7,8 +7,9 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use super::Status;
+use super::{Settings, Status};
 use crate::clock::now;
+use crate::engine::Timestamp;
 use crate::engine::outage::{self, Next, Outage};
 use crate::engine::outbox::back_off;
 use crate::engine::outbox::call::Failure;
@@ -23,6 +24,7 @@ pub(super) struct Teller {
     events: Option<Events>,
     service: String,
     after: Duration,
+    again_after: Duration,
     status: watch::Receiver<Status>,
     /// How many times in a row it has failed, and when it may be tried again.
     attempt: u32,
@@ -34,36 +36,35 @@ impl Teller {
         store: Store,
         events: Option<Events>,
         service: String,
-        after: Duration,
+        settings: &Settings,
         status: watch::Receiver<Status>,
     ) -> Self {
-        Self { store, events, service, after, status, attempt: 0, not_before: Instant::now() }
+        let Settings { after, tell_again_after: again_after, look_every: _ } = *settings;
+        Self { store, events, service, after, again_after, status, attempt: 0, not_before: Instant::now() }
     }
 
     /// Works until the store fails.
     pub(super) async fn work(mut self) -> Result<(), StoreError> {
         let Some(events) = self.events.take() else { return self.complain().await };
         loop {
-            let is_late = self.status.borrow_and_update().late > 0;
+            let late_since = self.status.borrow_and_update().late_since();
             let outage = self.store.outage().await?;
-            match outage::next(outage, is_late, now()) {
+            let now = now();
+            match outage::next(outage, late_since, now, self.again_after) {
                 Next::Nothing => self.changed().await,
+                Next::NothingUntil(then) => self.changed_until(Instant::now() + then.since(now)).await,
                 Next::Store(outage) => self.store.set_outage(Some(outage)).await?,
                 Next::Tell(_) | Next::End(_) if Instant::now() < self.not_before => {
-                    let not_before = self.not_before;
-                    tokio::select! {
-                        () = tokio::time::sleep_until(not_before) => {}
-                        () = self.changed() => {}
-                    }
+                    self.changed_until(self.not_before).await;
                 }
                 Next::Tell(outage) => {
-                    let late = self.store.late_pages(now(), self.after, None, NAMED).await?;
+                    let late = self.store.late_pages(now, self.after, None, NAMED).await?;
                     let told = events.trigger(&self.key(&outage), &summary(&late, self.after), &details(&late)).await;
-                    self.follow(outage, told, "an emergency page was sent by the Events API").await?;
+                    self.follow(outage, now, told, "an emergency page was sent by the Events API").await?;
                 }
                 Next::End(outage) => {
                     let told = events.resolve(&self.key(&outage)).await;
-                    self.follow(outage, told, "the emergency page was resolved").await?;
+                    self.follow(outage, now, told, "the emergency page was resolved").await?;
                 }
             }
         }
@@ -87,11 +88,17 @@ impl Teller {
         }
     }
 
-    async fn follow(&mut self, outage: Outage, told: Result<(), Failure>, done: &str) -> Result<(), StoreError> {
+    async fn follow(
+        &mut self,
+        outage: Outage,
+        looked_at: Timestamp,
+        told: Result<(), Failure>,
+        done: &str,
+    ) -> Result<(), StoreError> {
         let Err(failure) = told else {
             info!(dedup_key = self.key(&outage), "{done}");
             (self.attempt, self.not_before) = (0, Instant::now());
-            return self.store.set_outage(outage.arrived()).await;
+            return self.store.set_outage(outage.arrived(looked_at)).await;
         };
         let hold = match &failure {
             Failure::TryAgain { hold, .. } | Failure::Unclear { hold, .. } => hold.unwrap_or_default(),
@@ -119,6 +126,12 @@ impl Teller {
             // Nobody looks any more, so everything ends.
             std::future::pending().await
         }
+    }
+
+    /// The same, and no longer than until `then`.
+    async fn changed_until(&mut self, then: Instant) {
+        // Whether it was in time does not matter: everything is asked for anew.
+        let _ = tokio::time::timeout_at(then, self.changed()).await;
     }
 }
 

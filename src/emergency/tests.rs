@@ -52,12 +52,16 @@ fn watcher() -> Watcher {
 /// An alert that came two minutes ago.
 async fn created(watcher: &Watcher, alert: &str) -> Timestamp {
     let received_at = now().minus(2 * MINUTE);
+    record(watcher, alert, AlertAction::Create, received_at).await;
+    received_at
+}
+
+async fn record(watcher: &Watcher, alert: &str, action: AlertAction, received_at: Timestamp) {
     let facts = AlertFacts { message: Some(format!("secret of {alert}")), ..AlertFacts::default() };
-    let happened = AlertEvent { alert: AlertId::try_from(alert).unwrap(), facts, action: AlertAction::Create };
+    let happened = AlertEvent { alert: AlertId::try_from(alert).unwrap(), facts, action };
     let (actor, body) = (Actor { person: true, ..Actor::nobody() }, EventBody::Alert(happened));
     let event = Event { dedupe: Vec::new(), request_id: None, occurred_at: None, received_at, actor, body };
     watcher.store.record(event).await.unwrap();
-    received_at
 }
 
 async fn claimed(watcher: &Watcher) -> Entry {
@@ -106,4 +110,27 @@ async fn each_late_page_is_complained_about_once_by_its_name_and_with_the_reason
     watcher.look().await.unwrap();
     let said = log.lines();
     assert!(said.len() == 1 && said[0].contains("why=\"the vendor asks for fewer calls\""), "{said:#?}");
+}
+
+#[tokio::test]
+async fn what_is_over_is_no_emergency_whatever_became_of_its_page() {
+    let watcher = watcher();
+    let late = async || watcher.store.late_pages(now(), MINUTE, None, 9).await.unwrap().count;
+    for (over, given_up) in [
+        (AlertAction::Close { note: None }, true),
+        (AlertAction::Close { note: None }, false),
+        (AlertAction::Delete, true),
+        (AlertAction::Delete, false),
+    ] {
+        let alert = format!("{}-{given_up}", if over == AlertAction::Delete { "deleted" } else { "closed" });
+        created(&watcher, &alert).await;
+        let entry = claimed(&watcher).await;
+        if given_up {
+            let dead = Outcome::Dead { reason: "403 nobody on call".to_owned() };
+            watcher.store.settle(entry, dead, now()).await.unwrap();
+        }
+        assert_eq!(late().await, 1, "{alert}");
+        record(&watcher, &alert, over, now()).await;
+        assert_eq!(late().await, 0, "{alert}");
+    }
 }

@@ -9,6 +9,7 @@
 //! | `m/store` | the schema's version, and when crosspage first ran |
 //! | `m/counters`, `m/identity` | numbers given so far; the automation user's learned ids |
 //! | `m/reconciled` | up to when the alerts were compared, by Opsgenie's clock |
+//! | `m/pruned` | up to when our clock is believed: when pruning last began |
 //! | `m/outage` | the outage that somebody was told of, or is to be |
 //! | `l/<alert>` | a link |
 //! | `a/<alert>` | which links are open: the alert's id |
@@ -31,6 +32,7 @@ pub(super) const STORE: &[u8] = b"m/store";
 pub(super) const COUNTERS: &[u8] = b"m/counters";
 pub(super) const IDENTITY: &[u8] = b"m/identity";
 pub(super) const RECONCILED: &[u8] = b"m/reconciled";
+pub(super) const PRUNED: &[u8] = b"m/pruned";
 pub(super) const OUTAGE: &[u8] = b"m/outage";
 pub(super) const LINKS: &[u8] = b"l/";
 pub(super) const OPEN: &[u8] = b"a/";

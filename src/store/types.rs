@@ -72,6 +72,9 @@ pub struct Late {
     pub count: usize,
     /// Since when the first of them is owed, by our clock.
     pub oldest: Option<Timestamp>,
+    /// When the last of them became late, by our clock. Not known of those that are owed since a later moment, since then the
+    /// clock was set back.
+    pub newest_at: Option<Timestamp>,
     /// Some of them, longest owed first.
     pub pages: Vec<LatePage>,
 }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use serde_json::json;
-use simulators::pagerduty::EventsPage;
+use simulators::pagerduty::{EventsPage, IncidentStatus};
 use simulators::{CallRecord, Fault};
 
-use crate::harness::{JANE, Plan, World};
+use crate::harness::{ADA, JANE, Plan, World};
 use crate::post::ask;
 
 const ROUTING_KEY: &str = "0123456789abcdef0123456789abcdef";
@@ -101,6 +101,35 @@ async fn the_next_outage_is_another_one() {
     let keys: Vec<String> = told(&world).into_iter().map(|(_, key)| key).collect();
     assert_eq!((&keys[0], &keys[2]), (&keys[1], &keys[3]));
     assert_ne!(keys[0], keys[2]);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_lingers_does_not_keep_later_ones_from_being_told() {
+    let mut plan = plan();
+    plan.tuning.emergency.tell_again_after = Duration::from_millis(1);
+    let world = plan.start().await;
+    world.pagerduty.model().faults.once("POST", "/incidents", Fault::status(403));
+    world.alert("Disk full");
+    until_told(&world, &["trigger"]).await;
+    // Nobody deals with the dead letter, but somebody puts the emergency away.
+    let told_in = |number: usize| world.pagerduty.model().events_pages()[number].incident_id.clone().unwrap();
+    let first = told_in(0);
+    assert!(world.pagerduty.model().human_resolves(&first, ADA, None));
+    rest_is_down(&world);
+    world.alert("CPU busy");
+    until_told(&world, &["trigger", "trigger"]).await;
+    let keys = told(&world);
+    assert_eq!(keys[0], keys[1], "it is the same outage");
+    let again = told_in(1);
+    assert_ne!(first, again, "somebody is paged anew");
+    assert_eq!(world.incident_now(&again).status, IncidentStatus::Triggered);
+
+    // The lingering one alone pages nobody again.
+    world.pagerduty.model().faults.clear();
+    until_late(&world, 1).await;
+    world.settle().await;
+    assert_eq!(actions(&world).len(), 2);
     world.end().await;
 }
 

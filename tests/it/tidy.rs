@@ -112,7 +112,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("telemetry", &[]),
     ("delivery", &["clock", "engine", "opsgenie", "pagerduty", "store"]),
     ("reconcile", &["clock", "delivery", "engine", "opsgenie", "pagerduty", "store"]),
-    ("retention", &["clock", "store"]),
+    ("retention", &["clock", "engine", "store"]),
     ("emergency", &["clock", "delivery", "engine", "pagerduty", "store"]),
     ("server", &["clock", "emergency", "engine", "opsgenie", "pagerduty", "store"]),
     ("config", &["engine", "store", "telemetry"]),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Book;
 use crate::engine::outage::Outage;
-use crate::engine::{AlertId, Entry, Link, Page, System, Timestamp};
+use crate::engine::{AlertId, Entry, Link, Page, Status, System, Timestamp};
 use crate::store::types::{DeadLetter, Late, LatePage};
 use crate::store::{StoreError, keys};
 
@@ -31,6 +31,12 @@ impl Owed {
     }
 }
 
+/// Whether somebody is to be paged for what is not over, and has not been.
+fn is_owed(link: &Link) -> bool {
+    let is_over = link.alert_deleted || link.opsgenie.known.is_some_and(|known| known.status == Status::Resolved);
+    matches!(link.page, Page::Joining | Page::Pending | Page::Dead) && !is_over
+}
+
 impl Book {
     /// The pages that have been owed for longer than `after` at `now`, by our clock: how many there are, and the first `limit` of
     /// them after `behind`, longest owed first.
@@ -46,12 +52,15 @@ impl Book {
     ) -> Result<Late, StoreError> {
         let by_time = &self.owed.by_time;
         // What is owed from a later moment on is so by a clock that was set back.
-        let late = |(since, _): &&(Timestamp, AlertId)| since.plus(after) <= now || *since > now.plus(after);
+        let has_waited = |since: Timestamp| since.plus(after) <= now;
+        let late = |(since, _): &&(Timestamp, AlertId)| has_waited(*since) || *since > now.plus(after);
+        let newest = by_time.iter().rev().map(|(since, _)| *since).find(|since| has_waited(*since));
         let from = behind.map_or(Bound::Unbounded, Bound::Excluded);
         let pages = by_time.range((from, Bound::Unbounded)).filter(late).take(limit);
         Ok(Late {
             count: by_time.iter().filter(late).count(),
             oldest: by_time.iter().find(late).map(|(since, _)| *since),
+            newest_at: newest.map(|since| since.plus(after)),
             pages: pages.map(|(since, alert)| self.late_page(*since, alert)).collect::<Result<_, _>>()?,
         })
     }
@@ -71,7 +80,6 @@ impl Book {
 
     /// Puts down whether a page is owed after a link has changed.
     pub(super) fn follow_owed(&mut self, before: Option<&Link>, after: Option<&Link>) -> Result<(), StoreError> {
-        let is_owed = |link: &Link| matches!(link.page, Page::Joining | Page::Pending | Page::Dead);
         let owed = |link: Option<&Link>| link.is_some_and(is_owed);
         let Some(link) = after.or(before).filter(|_| owed(before) != owed(after)) else { return Ok(()) };
         let key = keys::owed(&link.alert);

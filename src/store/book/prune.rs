@@ -28,6 +28,22 @@ impl Book {
         })
     }
 
+    /// When a pass last began, by our clock; before the first one, when crosspage first ran here.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub fn pruned_at(&self) -> Result<Timestamp, StoreError> {
+        Ok(self.table.get(keys::PRUNED)?.unwrap_or(self.policy.first_ran_at))
+    }
+
+    /// Puts down when a pass begins, by our clock.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub fn set_pruned_at(&mut self, at: Timestamp) -> Result<(), StoreError> {
+        self.transact(|book| book.table.put(keys::PRUNED, &at))
+    }
+
     fn prune_links(
         &mut self,
         before: Timestamp,

@@ -11,6 +11,7 @@ use crate::store::LatePage;
 on_both_engines! {
     a_page_is_owed_until_its_incident_stands
     a_page_is_owed_until_nobody_need_be_paged_any_more
+    a_page_for_what_is_over_is_not_owed
     a_page_that_was_given_up_is_owed_until_somebody_deals_with_it
     a_missed_alert_that_is_being_read_is_owed_a_page
     the_longest_owed_come_first_and_no_more_than_asked
@@ -65,6 +66,17 @@ fn a_page_is_owed_until_nobody_need_be_paged_any_more(mut bench: Bench) {
     assert_eq!(late(&mut bench), []);
 }
 
+fn a_page_for_what_is_over_is_not_owed(mut bench: Bench) {
+    bench.record(created("Dead"));
+    bench.settle_one(System::PagerDuty, dead());
+    bench.record(created("Queued"));
+    bench.record(created("Open"));
+    assert_eq!(alerts(&late(&mut bench)), ["Dead", "Open", "Queued"]);
+    bench.record(closed("Dead"));
+    bench.record(closed("Queued"));
+    assert_eq!(alerts(&late(&mut bench)), ["Open"], "whatever becomes of the creations");
+}
+
 fn a_page_that_was_given_up_is_owed_until_somebody_deals_with_it(mut bench: Bench) {
     for alert in ["A", "B"] {
         bench.record(created(alert));
@@ -106,20 +118,23 @@ fn the_longest_owed_come_first_and_no_more_than_asked(mut bench: Bench) {
     let rest = bench.book().late_pages(hour, MINUTE, Some(&behind), 2).unwrap();
     assert_eq!((rest.count, alerts(&rest.pages)), (3, vec!["A"]));
     let early = NOW.plus(Duration::from_secs(62));
-    assert_eq!(alerts(&bench.book().late_pages(early, MINUTE, None, 9).unwrap().pages), ["B", "C"]);
+    let late = bench.book().late_pages(early, MINUTE, None, 9).unwrap();
+    assert_eq!((alerts(&late.pages), late.newest_at), (vec!["B", "C"], Some(early)), "C has just become late");
+    assert_eq!(bench.book().late_pages(NOW, MINUTE, None, 9).unwrap().newest_at, None);
 }
 
 fn what_is_owed_since_a_later_moment_is_late_by_a_clock_that_was_set_back(mut bench: Bench) {
     bench.record(created("A"));
     let back = |span| NOW.minus(span);
     assert_eq!(bench.book().late_pages(back(MINUTE), MINUTE, None, 9).unwrap().count, 0);
-    assert_eq!(bench.book().late_pages(back(2 * MINUTE), MINUTE, None, 9).unwrap().count, 1);
+    let late = bench.book().late_pages(back(2 * MINUTE), MINUTE, None, 9).unwrap();
+    assert_eq!((late.count, late.newest_at), (1, None));
 }
 
 fn an_outage_is_kept_until_it_is_over(mut bench: Bench) {
     assert_eq!(bench.book().outage().unwrap(), None);
     for stage in [Stage::Telling, Stage::Told, Stage::Ending] {
-        let outage = Outage { since: NOW, stage };
+        let outage = Outage { since: NOW, stage, told_at: Some(later()) };
         bench.book().set_outage(Some(&outage)).unwrap();
         bench.commit();
         bench.reopen();

@@ -17,6 +17,7 @@ on_both_engines! {
     the_quarantine_expires_and_is_counted
     what_waits_stays
     a_pass_may_break_off_anywhere
+    when_pruning_last_began_is_kept
     a_timeline_without_a_link_goes_too
     an_entry_that_is_young_ends_the_look_at_its_own_timeline_only
 }
@@ -224,6 +225,14 @@ fn a_pass_may_break_off_anywhere(mut bench: Bench) {
     for prefix in [&b"t/"[..], b"e/", b"c/", b"d/", b"x/"] {
         assert!(bench.rows(prefix).is_empty(), "nothing is left behind that no pass would find");
     }
+}
+
+fn when_pruning_last_began_is_kept(mut bench: Bench) {
+    assert_eq!(bench.book().pruned_at().unwrap(), bench.book().policy().first_ran_at);
+    bench.book().set_pruned_at(later()).unwrap();
+    bench.commit();
+    bench.reopen();
+    assert_eq!(bench.book().pruned_at().unwrap(), later());
 }
 
 fn a_timeline_without_a_link_goes_too(mut bench: Bench) {
