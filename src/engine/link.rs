@@ -64,6 +64,9 @@ pub struct Link {
     /// Why its commands are held, if they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Paused>,
+    /// Whether its creation, which was given up, is to be tried again as soon as the alert was read.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub redriven: bool,
     /// Whether an operator has ended it. It stays as its own tombstone until it is pruned, so that nothing pages for its alert.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unlinked: bool,
@@ -299,6 +302,7 @@ impl Link {
             marks: 0,
             fuse: Fuse::default(),
             paused: None,
+            redriven: false,
             unlinked: false,
         }
     }
@@ -322,11 +326,16 @@ impl Link {
         }
     }
 
-    /// Whether everything about it is over and nothing has changed since `before`, by our clock. An alert that was created
-    /// since then, by Opsgenie's, could page anew if it were forgotten.
+    /// Whether everything about it is over and nothing has changed since `before`, by our clock. An alert that is open, or was
+    /// created since then, by Opsgenie's, could page anew if it were forgotten.
     pub fn is_over_since(&self, before: Timestamp) -> bool {
         let created_since = self.facts.created_at.is_some_and(|created_at| created_at >= before);
-        !self.is_open() && self.changed_at < before && !created_since
+        !self.is_open() && self.is_alert_over() && self.changed_at < before && !created_since
+    }
+
+    /// Whether the alert is closed, or gone.
+    fn is_alert_over(&self) -> bool {
+        self.alert_deleted || self.opsgenie.known.is_some_and(|known| known.status == Status::Resolved)
     }
 
     /// One of the two sides.

@@ -59,7 +59,7 @@ async fn what_is_over_goes_while_everything_else_goes_on_and_nothing_pages_again
     let mut creation = from_opsgenie(&simulators::opsgenie::Options::default().integration_id, "Create", &over);
     creation["alert"]["createdAt"] = json!(world.alert_now(&over).created_at_ms);
     let answer = post(&url, &[], creation.to_string()).await;
-    assert_eq!((answer.status, answer.body["status"].as_str()), (200, Some("unlinked (too old)")));
+    assert_eq!((answer.status, answer.body["status"].as_str()), (202, Some("joining")));
     world.opsgenie.model().human_adds_note(&over, JANE, "one last thing");
     after_passes(&world, 3).await;
     world.settle().await;
@@ -69,7 +69,7 @@ async fn what_is_over_goes_while_everything_else_goes_on_and_nothing_pages_again
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_open_alert_that_nobody_is_paged_for_any_more_does_not_page_when_it_is_forgotten() {
+async fn an_open_alert_that_nobody_is_paged_for_any_more_is_not_forgotten_before_it_is_closed() {
     let mut world = plan().start().await;
     world.pagerduty.model().faults.once("POST", "/incidents", simulators::Fault::status(403));
     let alert = world.alert("Disk full");
@@ -82,10 +82,21 @@ async fn an_open_alert_that_nobody_is_paged_for_any_more_does_not_page_when_it_i
         tuning.prune_every = Some(Duration::from_millis(1));
     });
     world.restart_app().await;
-    world.until("its link is gone", async || !is_linked(&world, &alert).await).await;
+    // An alert that is over goes meanwhile, so there was a pass.
+    let over = world.alert("CPU busy");
+    world.settle().await;
+    world.opsgenie.model().human_closes(&over, JANE, None);
+    world.until("a pass is over", async || !is_linked(&world, &over).await).await;
+    let url = format!("http://{}/ops-webhook", world.app().address());
+    let mut creation = from_opsgenie(&simulators::opsgenie::Options::default().integration_id, "Create", &alert);
+    creation["alert"]["createdAt"] = json!(world.alert_now(&alert).created_at_ms);
+    let answer = post(&url, &[], creation.to_string()).await;
+    assert_eq!((answer.status, answer.body["status"].as_str()), (200, Some("duplicate")));
     world.opsgenie.model().human_acknowledges(&alert, JANE);
     after_passes(&world, 3).await;
     world.settle().await;
     assert!(world.incidents_of(&alert).is_empty());
+    world.opsgenie.model().human_closes(&alert, JANE, None);
+    world.until("its link is gone", async || !is_linked(&world, &alert).await).await;
     world.end().await;
 }

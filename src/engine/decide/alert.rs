@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::event::{AlertAction, AlertEvent, AlertFacts, Event, Status, System};
+use super::super::event::{AlertAction, AlertEvent, AlertFacts, Event, EventBody, Status, System};
 use super::super::link::{HeardNote, Link, NoteVia, Observed, Page, TextHash};
 use super::super::outbox::Action;
 use super::super::policy::Policy;
@@ -27,9 +27,8 @@ fn unseen(event: &Event, happened: &AlertEvent, policy: &Policy) -> Decision {
     match &happened.action {
         // We never create alerts, so a creation is no echo, whoever is named as its actor.
         AlertAction::Create => {
-            // Its link may have been pruned, and then nothing else tells that it is told again.
-            if is_beyond_retention(happened.facts.created_at, event.received_at, policy) {
-                return unlinked(Unlinked::TooOld);
+            if may_be_forgotten(&draft, happened) {
+                return join(draft);
             }
             take_over(&mut draft.link, &happened.facts);
             draft.link.facts.priority = happened.facts.priority;
@@ -53,9 +52,25 @@ fn unseen(event: &Event, happened: &AlertEvent, policy: &Policy) -> Decision {
     if let Some(why) = too_old(happened.facts.created_at, event.received_at, policy) {
         return unlinked(why);
     }
-    draft.link.held.push(event.clone());
+    join(draft)
+}
+
+/// Has the alert read before anything is decided on.
+fn join(mut draft: Draft<'_>) -> Decision {
+    draft.link.held.push(draft.event.clone());
     draft.push(System::Opsgenie, Action::FetchAlert);
     draft.done(Reason::Joining)
+}
+
+/// Whether the link of an alert whose creation is told may have been pruned: then the alert was closed. Else an old alert was
+/// routed to the team whose integration posts to us.
+fn may_be_forgotten(draft: &Draft<'_>, happened: &AlertEvent) -> bool {
+    is_beyond_retention(happened.facts.created_at, draft.event.received_at, draft.policy)
+}
+
+/// Whether it tells that an alert was created.
+pub(super) fn is_creation(event: &Event) -> bool {
+    matches!(&event.body, EventBody::Alert(AlertEvent { action: AlertAction::Create, .. }))
 }
 
 /// The end of an alert that we have not heard of. Webhooks may overtake each other, so its creation may still come: it is
@@ -74,7 +89,7 @@ fn over(mut draft: Draft<'_>, happened: &AlertEvent) -> Decision {
 
 /// An alert that is being read because its creation was missed.
 fn joining(mut draft: Draft<'_>, happened: &AlertEvent) -> Decision {
-    if happened.action != AlertAction::Create {
+    if happened.action != AlertAction::Create || may_be_forgotten(&draft, happened) {
         return draft.hold();
     }
     // Here it is after all, only late.

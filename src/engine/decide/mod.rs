@@ -247,7 +247,7 @@ fn touch(before: Option<&Link>, decision: &mut Decision, event: &Event) {
 
 fn judge(link: Option<&Link>, event: &Event, policy: &Policy) -> Decision {
     if let Some(tombstone) = link.filter(|link| link.unlinked) {
-        return Decision { link: Some(tombstone.clone()), ..unlinked(Unlinked::ByOperator) };
+        return Decision { link: Some(operator::tombstone(tombstone, event)), ..unlinked(Unlinked::ByOperator) };
     }
     match &event.body {
         EventBody::Alert(happened) => alert::decide(link, event, happened, policy),

@@ -1,6 +1,6 @@
 //! What was ordered for a link.
 
-use super::super::event::{Operator, Order, Status, System};
+use super::super::event::{AlertAction, Event, EventBody, Operator, Order, Seen, Status, System, Timestamp};
 use super::super::fuse::Fuse;
 use super::super::link::{Commanded, Link, Page, Paused};
 use super::super::outbox::{Action, Entry};
@@ -21,7 +21,8 @@ pub(super) fn decide(mut draft: Draft<'_>, operator: &Operator) -> Decision {
             draft.link.fuse = Fuse::default();
             draft.done(Reason::Resumed)
         }
-        Order::Redrive(entry) => redrive(draft, entry),
+        Order::Redrive { entry, died_at } => redrive(draft, entry, *died_at),
+        Order::Look(system) => look(draft, *system),
         Order::Discard(entry) => discard(draft, entry),
         Order::Unlink => {
             let link = &mut draft.link;
@@ -34,11 +35,15 @@ pub(super) fn decide(mut draft: Draft<'_>, operator: &Operator) -> Decision {
 }
 
 /// What was given up goes back into its lane, which is the store's business; the link is to expect its end again.
-fn redrive(mut draft: Draft<'_>, entry: &Entry) -> Decision {
+fn redrive(mut draft: Draft<'_>, entry: &Entry, died_at: Timestamp) -> Decision {
     let to = entry.command.to;
     match entry.command.action {
-        Action::Create(_) if draft.link.page == Page::Dead => draft.link.page = Page::Pending,
-        Action::SetStatus { status, mark } if is_wanted(&draft.link, to, status) => {
+        // It may be over long since: nobody is paged before the alert was read.
+        Action::Create(_) if draft.link.page == Page::Dead => {
+            draft.link.redriven = true;
+            draft.push(System::Opsgenie, Action::FetchAlert);
+        }
+        Action::SetStatus { status, mark } if is_wanted(&draft.link, to, status, died_at) => {
             draft.link.side_mut(to).commanded = Some(Commanded { status, mark });
         }
         // What is not commanded (any more) is dropped as such when its turn comes.
@@ -54,11 +59,24 @@ fn redrive(mut draft: Draft<'_>, entry: &Entry) -> Decision {
 }
 
 /// Whether a state that was given up is wanted still: nothing later is under way, and the other side stands there now.
-fn is_wanted(link: &Link, to: System, status: Status) -> bool {
-    // An incident is also resolved when a late change of ours had reopened it, whatever its alert says.
-    let for_its_own_sake = to == System::PagerDuty && status == Status::Resolved;
+fn is_wanted(link: &Link, to: System, status: Status, died_at: Timestamp) -> bool {
+    // An incident is also resolved when a late change of ours had reopened it, whatever its alert says; unless somebody has
+    // changed it since, who may work on it now.
+    let unchanged = link.pagerduty.heard_at <= died_at;
+    let for_its_own_sake = to == System::PagerDuty && status == Status::Resolved && unchanged;
     let wanted = for_its_own_sake || link.side(to.peer()).target() == Some(status);
     wanted && link.side(to).commanded.is_none()
+}
+
+/// What is being read already, or is not there yet, need not be read.
+fn look(mut draft: Draft<'_>, system: System) -> Decision {
+    match system {
+        System::Opsgenie if draft.link.page == Page::Joining => return draft.done(Reason::InStep),
+        System::PagerDuty if draft.link.incident().is_none() => return draft.done(Reason::InStep),
+        System::Opsgenie => draft.push(system, Action::FetchAlert),
+        System::PagerDuty => draft.push(system, Action::FetchIncident),
+    }
+    draft.done(Reason::Unclear)
 }
 
 /// Nothing is paged for an alert whose page was discarded, whatever happens to it later.
@@ -68,4 +86,27 @@ fn discard(mut draft: Draft<'_>, entry: &Entry) -> Decision {
         draft.link.pagerduty.commanded = None;
     }
     draft.done(Reason::Discarded)
+}
+
+/// What is left of a link that was ended hears of one thing only: that its alert is over, since then it may be forgotten.
+pub(super) fn tombstone(link: &Link, event: &Event) -> Link {
+    let mut link = link.clone();
+    let (over, deleted) = match &event.body {
+        EventBody::Alert(happened) => match happened.action {
+            AlertAction::Close { .. } => (true, false),
+            AlertAction::Delete => (true, true),
+            _ => (false, false),
+        },
+        EventBody::Polled(polled) => match &polled.seen {
+            Seen::Alert { alert, .. } => (alert.status == Status::Resolved, false),
+            Seen::NoAlert => (true, true),
+            _ => (false, false),
+        },
+        _ => (false, false),
+    };
+    if over {
+        link.observe_alert(Status::Resolved, event.occurred_at);
+        link.alert_deleted |= deleted;
+    }
+    link
 }

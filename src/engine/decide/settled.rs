@@ -91,7 +91,7 @@ pub(super) fn decide(mut draft: Draft<'_>, settled: &Settled) -> Decision {
         ) => draft.done(Reason::Overtaken),
         Outcome::Dead { .. } => match action {
             Action::Create(_) if draft.link.incident().is_none() => {
-                draft.link.page = Page::Dead;
+                (draft.link.page, draft.link.redriven) = (Page::Dead, false);
                 draft.done(Reason::GivenUp)
             }
             Action::FetchNote { id, .. } if draft.link.fetching_note.as_ref() == Some(id) => {
@@ -104,11 +104,14 @@ pub(super) fn decide(mut draft: Draft<'_>, settled: &Settled) -> Decision {
                 draft.released = std::mem::take(&mut draft.link.held);
                 draft.done(Reason::GivenUp)
             }
+            Action::FetchAlert => {
+                let_create_go_on(&mut draft.link);
+                draft.done(Reason::GivenUp)
+            }
             Action::Create(_)
             | Action::SetStatus { .. }
             | Action::Note { .. }
             | Action::UpdatePriority { .. }
-            | Action::FetchAlert
             | Action::FetchIncident
             | Action::FetchNote { .. } => draft.done(Reason::GivenUp),
         },
@@ -123,6 +126,13 @@ fn take_over_held(link: &mut Link) {
             link.facts.priority = happened.facts.priority.or(link.facts.priority);
         }
         link.held.push(event);
+    }
+}
+
+/// A creation that was redriven waits for its alert to be read, however that came out. It lies in its lane already.
+fn let_create_go_on(link: &mut Link) {
+    if std::mem::take(&mut link.redriven) && link.page == Page::Dead {
+        link.page = Page::Pending;
     }
 }
 
@@ -190,14 +200,23 @@ fn superseded(mut draft: Draft<'_>, to: System, action: &Action) -> Decision {
 fn fetched_alert(mut draft: Draft<'_>, alert: Option<&FetchedAlert>) -> Decision {
     let now = draft.event.received_at;
     let joining = draft.link.page == Page::Joining;
+    let redriven = draft.link.redriven;
+    let_create_go_on(&mut draft.link);
     let Some(alert) = alert else {
+        if redriven {
+            // Nobody is paged for an alert that is gone.
+            draft.link.alert_deleted = true;
+            draft.link.observe_alert(Status::Resolved, None);
+        }
         return if joining { unlinked(Unlinked::NoSuchAlert) } else { draft.done(Reason::Fetched) };
     };
     if joining {
         if alert.status == Status::Resolved {
             return unlinked(Unlinked::NotOpen);
         }
-        if let Some(why) = too_old(alert.facts.created_at, now, draft.policy) {
+        // That its creation is told pages, whatever its age.
+        let told = draft.link.held.iter().any(alert::is_creation);
+        if let Some(why) = too_old(alert.facts.created_at, now, draft.policy).filter(|_| !told) {
             return unlinked(why);
         }
         draft.link.facts = alert.facts.clone();
@@ -206,6 +225,7 @@ fn fetched_alert(mut draft: Draft<'_>, alert: Option<&FetchedAlert>) -> Decision
     }
     // What the waiting events do not explain, the state that was read does.
     let action = match alert.status {
+        Status::Open if !joining => Some(AlertAction::Unacknowledge { note: None }),
         Status::Open => None,
         Status::Acknowledged => Some(AlertAction::Acknowledge { note: None }),
         Status::Resolved => Some(AlertAction::Close { note: None }),

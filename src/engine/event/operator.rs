@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::outbox::Entry;
-use super::AlertId;
+use super::{AlertAction, AlertId, Event, EventBody, IncidentChange, System, Timestamp};
 
 /// An order for a link. It comes from an operator, so it is no news of either vendor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,8 +25,15 @@ pub enum Order {
     },
     /// Let its commands go on.
     Resume,
-    /// Try again what was given up: this entry, as it was then.
-    Redrive(Box<Entry>),
+    /// Try again what was given up.
+    Redrive {
+        /// The entry, as it was then.
+        entry: Box<Entry>,
+        /// When it was given up, by our clock: what was heard since then counts more.
+        died_at: Timestamp,
+    },
+    /// Read where that side stands: a state of it was told that may be of any age.
+    Look(System),
     /// Leave undone what was given up: this entry.
     Discard(Box<Entry>),
     /// End the link: nothing is passed on between its two sides any more, and nothing pages for its alert again.
@@ -39,9 +46,38 @@ impl Order {
         match self {
             Self::Pause { .. } => "pause",
             Self::Resume => "resume",
-            Self::Redrive(_) => "redrive",
+            Self::Redrive { .. } => "redrive",
+            Self::Look(_) => "look",
             Self::Discard(_) => "discard",
             Self::Unlink => "unlink",
         }
+    }
+}
+
+impl Event {
+    /// What is left of a state that is told long after, without the time of it: everything but the state, and the side that must
+    /// be read instead. Nothing if it tells its time, or no state. A close needs no time: nothing reopens an alert.
+    pub fn without_undated_state(&self) -> Option<(Self, System)> {
+        let mut rest = self.clone();
+        let system = match &mut rest.body {
+            _ if self.occurred_at.is_some() => return None,
+            EventBody::Alert(happened) => {
+                let (AlertAction::Acknowledge { note } | AlertAction::Unacknowledge { note }) = &happened.action else {
+                    return None;
+                };
+                let name = || AlertAction::Other(happened.action.name().to_owned());
+                happened.action = note.clone().map_or_else(name, |text| AlertAction::AddNote { text });
+                System::Opsgenie
+            }
+            EventBody::Incident(happened) => match happened.change {
+                IncidentChange::Annotated(_) | IncidentChange::MergedInto(_) => return None,
+                _ => {
+                    happened.status.take()?;
+                    System::PagerDuty
+                }
+            },
+            EventBody::Settled(_) | EventBody::Polled(_) | EventBody::Operator(_) => return None,
+        };
+        Some((rest, system))
     }
 }

@@ -19,6 +19,7 @@ impl Book {
     }
 
     /// Puts a dead letter back into its lane, at the place that its number gives it; what is parked behind it goes on after it.
+    /// A creation stays parked itself until its alert was read.
     /// Returns nothing if there is no such letter, or no link for it any more. `now` is by our clock.
     ///
     /// # Errors
@@ -34,7 +35,8 @@ impl Book {
             let entry = letter.entry.clone().redriven(letter.at, now);
             book.table.put(&keys::entry(entry.command.to, entry.id), &entry)?;
             book.schedule.side_mut(entry.command.to).push(&entry);
-            book.follow_order(alert.clone(), Order::Redrive(Box::new(letter.entry.clone())), now)?;
+            let order = Order::Redrive { entry: Box::new(letter.entry.clone()), died_at: letter.at };
+            book.follow_order(alert.clone(), order, now)?;
             book.unpark(&alert);
             Ok(Some(letter))
         })
@@ -105,7 +107,12 @@ impl Book {
         Ok(())
     }
 
-    fn follow_order(&mut self, alert: AlertId, order: Order, now: Timestamp) -> Result<Recorded, StoreError> {
+    pub(super) fn follow_order(
+        &mut self,
+        alert: AlertId,
+        order: Order,
+        now: Timestamp,
+    ) -> Result<Recorded, StoreError> {
         self.decide_all(of_ours(EventBody::Operator(Box::new(Operator { alert, order })), now))
     }
 

@@ -67,7 +67,7 @@ impl Book {
 
     fn late_page(&self, since: Timestamp, alert: &AlertId) -> Result<LatePage, StoreError> {
         let link: Link = self.table.need(&keys::link(alert))?;
-        let waits_for = if link.page == Page::Joining { System::Opsgenie } else { System::PagerDuty };
+        let waits_for = if link.page == Page::Joining || link.redriven { System::Opsgenie } else { System::PagerDuty };
         let is_page = |entry: &Entry| entry.command.action.is_for_the_page();
         let letters = self.table.list::<DeadLetter>(&keys::dead_letters_of(alert), usize::MAX)?;
         let letter = letters.into_iter().map(|(_, letter)| letter).find(|letter| is_page(&letter.entry));

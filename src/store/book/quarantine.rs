@@ -1,8 +1,8 @@
 //! The quarantine: what was authentic and could not be read, until somebody looks at it.
 
 use super::{Book, next};
-use crate::engine::{Event, Polled};
-use crate::store::types::{Quarantined, Recorded};
+use crate::engine::{Event, Order, Page, Polled};
+use crate::store::types::{Quarantined, Recorded, Verdict};
 use crate::store::{StoreError, keys};
 
 impl Book {
@@ -23,7 +23,7 @@ impl Book {
     }
 
     /// Takes in the event that was read from what lies under that number, in its place. A creation is looked at before it
-    /// pages: it may be over long since. Returns nothing if nothing lies there.
+    /// pages: it may be over long since. So is a state that does not tell since when. Returns nothing if nothing lies there.
     ///
     /// # Errors
     /// Fatal ones only.
@@ -33,10 +33,19 @@ impl Book {
                 return Ok(None);
             }
             let event = match Polled::of_creation(&event) {
-                Some(look) if book.alerts_of(&event)?.is_empty() => look,
+                Some(look) if book.is_unpaged(&look)? => look,
                 Some(_) | None => event,
             };
-            book.take_in(event).map(Some)
+            let Some((rest, system)) = event.without_undated_state() else { return book.take_in(event).map(Some) };
+            let now = rest.received_at;
+            let mut recorded = book.take_in(rest.clone())?;
+            if recorded.verdict != Verdict::Repeat {
+                for alert in book.alerts_of(&rest)? {
+                    let looked = book.follow_order(alert, Order::Look(system), now)?;
+                    recorded = Recorded { commands: recorded.commands + looked.commands, ..looked };
+                }
+            }
+            Ok(Some(recorded))
         })
     }
 
@@ -46,6 +55,12 @@ impl Book {
     /// Fatal ones only.
     pub fn discard_quarantined(&mut self, number: u64) -> Result<Option<Quarantined>, StoreError> {
         self.transact(|book| book.take_from_quarantine(number))
+    }
+
+    /// Whether the event's alert has no link, or is being read to see whether it should page.
+    fn is_unpaged(&self, event: &Event) -> Result<bool, StoreError> {
+        let Some(alert) = self.alerts_of(event)?.pop() else { return Ok(true) };
+        Ok(self.link(&alert)?.is_none_or(|link| link.page == Page::Joining))
     }
 
     pub(super) fn put_in_quarantine(&mut self, item: &Quarantined) -> Result<u64, StoreError> {

@@ -61,6 +61,13 @@ impl Bench {
         self.book = Some(self.open().unwrap());
     }
 
+    /// Has everything decided on by the engine from now on, until it is opened again.
+    pub(super) fn decide_for_real(&mut self) {
+        self.close();
+        let settings = Settings::new(policy());
+        self.book = Some(Book::open(self.engine(), settings, NOW).unwrap());
+    }
+
     pub(super) fn close(&mut self) {
         self.book = None;
     }
@@ -238,6 +245,7 @@ fn fake_settled(decision: &mut Decision, settled: &Settled) {
             let id = id.clone();
             link.written.push(crate::engine::link::WrittenNote { system, mark, hash, id, done: true, echoed: false });
         }
+        (Outcome::FetchedAlert(_), _) if link.page == Page::Dead => link.page = Page::Pending,
         (Outcome::FetchedAlert(_), _) | (Outcome::Dead { .. }, Action::FetchAlert) if link.page == Page::Joining => {
             link.page = Page::Pending;
             decision.commands.push(create_command());

@@ -164,7 +164,8 @@ fn events() -> Vec<Event> {
     }));
     let died = || Box::new(entries().remove(0));
     let pause = Order::Pause { reason: "too much".to_owned() };
-    bodies.extend([pause, Order::Resume, Order::Redrive(died()), Order::Discard(died()), Order::Unlink].map(|order| {
+    let redrive = Order::Redrive { entry: died(), died_at: NOW };
+    bodies.extend([pause, Order::Resume, redrive, Order::Discard(died()), Order::Unlink].map(|order| {
         let alert = alert_id("A");
         EventBody::Operator(Box::new(Operator { alert, order }))
     }));

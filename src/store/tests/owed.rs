@@ -91,6 +91,9 @@ fn a_page_that_was_given_up_is_owed_until_somebody_deals_with_it(mut bench: Benc
     bench.book().redrive(letters[1].entry.id, later()).unwrap().unwrap();
     let owed = late(&mut bench);
     assert_eq!((owed[0].since, owed[0].given_up), (NOW, false), "it has been owed all the time");
+    assert_eq!(owed[0].waits_for, System::Opsgenie, "its alert is read first");
+    let read = bench.book().claim(System::Opsgenie, 1, later()).unwrap().remove(0).entry;
+    bench.book().settle(read, Outcome::FetchedAlert(None), later()).unwrap();
     let entry = bench.book().claim(System::PagerDuty, 1, later()).unwrap().remove(0).entry;
     bench.book().settle(entry, became("P2"), later()).unwrap();
     assert_eq!(late(&mut bench), []);

@@ -9,6 +9,7 @@ use crate::store::{Form, PrunePlace, Pruned, Quarantined, Verdict};
 on_both_engines! {
     what_is_over_and_old_goes_with_all_that_belongs_to_it
     what_is_open_stays_whatever_its_age
+    what_pages_nobody_stays_while_its_alert_is_open
     what_is_not_old_enough_stays
     what_something_is_to_be_done_for_stays
     an_alert_that_could_page_anew_if_it_were_forgotten_stays
@@ -68,9 +69,10 @@ fn what_is_over_and_old_goes_with_all_that_belongs_to_it(mut bench: Bench) {
         crate::engine::Outcome::Dropped(crate::engine::outbox::DropReason::ClosedBeforeDelivery),
     );
     assert_eq!(link(&mut bench, "B").unwrap().page, Page::Withheld);
+    bench.record(closed("B"));
     bench.commit();
     let pruned = prune(&mut bench, later(), 100);
-    assert_eq!((pruned.links, pruned.timeline, pruned.seen, pruned.quarantined), (2, 6, 1, 0));
+    assert_eq!((pruned.links, pruned.timeline, pruned.seen, pruned.quarantined), (2, 7, 1, 0));
     let keys: Vec<_> = bench.rows(b"").into_iter().map(|(key, _)| String::from_utf8(key).unwrap()).collect();
     assert_eq!(keys, ["m/counters", "m/identity", "m/store"], "nothing is left of them");
     bench.record(created("A"));
@@ -92,6 +94,16 @@ fn what_is_open_stays_whatever_its_age(mut bench: Bench) {
     assert_eq!(bench.book().links_of(&incident_id("P1")).unwrap().len(), 1);
     assert_eq!(bench.claim(System::PagerDuty).len(), 1);
     assert_eq!(bench.claim(System::Opsgenie).len(), 1);
+}
+
+fn what_pages_nobody_stays_while_its_alert_is_open(mut bench: Bench) {
+    bench.record(created("A"));
+    bench.settle_one(System::PagerDuty, dead());
+    bench.book().discard(1, NOW).unwrap().unwrap();
+    assert_eq!(link(&mut bench, "A").unwrap().page, Page::Withheld);
+    assert_eq!(prune(&mut bench, later(), 100).links, 0, "told once more, it would page");
+    bench.record(closed("A"));
+    assert_eq!(prune(&mut bench, later(), 100).links, 1);
 }
 
 fn what_is_not_old_enough_stays(mut bench: Bench) {

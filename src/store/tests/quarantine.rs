@@ -1,15 +1,17 @@
 //! The quarantine, and how it is left.
 
 use super::bench::*;
-use crate::engine::{Event, EventBody, Outcome, System};
+use crate::engine::{AlertAction, Event, EventBody, IncidentChange, Outcome, Status, System};
 use crate::store::{Form, Quarantined, Verdict};
 
 on_both_engines! {
     what_is_replayed_is_taken_in_in_its_place
     what_came_again_meanwhile_is_no_second_event
     a_creation_is_looked_at_before_it_pages
+    a_creation_of_an_alert_that_is_being_looked_at_is_no_reason_to_page
     a_creation_of_a_linked_alert_is_a_duplicate_of_it
     a_creation_that_tells_no_time_is_taken_as_it_is
+    a_state_that_tells_no_time_is_looked_at
     what_is_dropped_is_gone
     a_note_that_found_no_room_may_wait_later
 }
@@ -66,6 +68,18 @@ fn a_creation_is_looked_at_before_it_pages(mut bench: Bench) {
     assert_eq!(bench.claim_one(System::PagerDuty).entry.command.action.name(), "create");
 }
 
+fn a_creation_of_an_alert_that_is_being_looked_at_is_no_reason_to_page(mut bench: Bench) {
+    // Decided on by the engine: what the bench decides with pages for nothing that is told twice.
+    bench.decide_for_real();
+    for number in [1, 2] {
+        bench.book().quarantine(&item()).unwrap();
+        bench.book().replay(number, created_at_some_time("A")).unwrap().unwrap();
+    }
+    assert!(bench.claim(System::PagerDuty).is_empty(), "nobody is paged yet");
+    bench.settle_one(System::Opsgenie, Outcome::FetchedAlert(None));
+    assert_eq!(bench.book().link(&alert_id("A")).unwrap(), None);
+}
+
 fn a_creation_of_a_linked_alert_is_a_duplicate_of_it(mut bench: Bench) {
     bench.record(created("A"));
     bench.book().quarantine(&item()).unwrap();
@@ -77,6 +91,42 @@ fn a_creation_that_tells_no_time_is_taken_as_it_is(mut bench: Bench) {
     bench.book().quarantine(&item()).unwrap();
     bench.book().replay(1, created("A")).unwrap().unwrap();
     assert_eq!(bench.claim_one(System::PagerDuty).entry.command.action.name(), "create");
+}
+
+fn a_state_that_tells_no_time_is_looked_at(mut bench: Bench) {
+    bench.decide_for_real();
+    bench.record(created_at_some_time("A"));
+    bench.settle_one(System::PagerDuty, became("P1"));
+    let with_words = |event: Event| {
+        let EventBody::Alert(mut happened) = event.body else { unreachable!() };
+        happened.action = AlertAction::Acknowledge { note: Some("mine".to_owned()) };
+        Event { body: EventBody::Alert(happened), ..event }
+    };
+    let about_incident = |change| {
+        let EventBody::Incident(mut happened) = annotated("P1", "").body else { unreachable!() };
+        (happened.status, happened.change) = (Some(Status::Acknowledged), change);
+        Event { body: EventBody::Incident(happened), ..annotated("P1", "") }
+    };
+    let undated = [
+        (acknowledged("A"), System::Opsgenie),
+        (with_words(acknowledged("A")), System::Opsgenie),
+        (about_incident(IncidentChange::Acknowledged), System::PagerDuty),
+    ];
+    for (number, (event, system)) in (1..).zip(undated) {
+        bench.book().quarantine(&item()).unwrap();
+        let id = number.to_string();
+        bench.book().replay(number, once(&[&id], event)).unwrap().unwrap();
+        let link = bench.book().link(&alert_id("A")).unwrap().unwrap();
+        assert_eq!((link.opsgenie.commanded, link.pagerduty.commanded), (None, None), "nobody knows how old it is");
+        let entries = bench.book().entries(&alert_id("A")).unwrap();
+        let looks: Vec<_> = entries.iter().filter(|entry| entry.command.action.is_look_up()).collect();
+        assert!(looks.iter().any(|entry| entry.command.to == system), "{entries:?}");
+    }
+    assert_eq!(bench.queued_notes("A", System::PagerDuty), ["[Opsgenie] somebody: mine"], "words are of any age");
+    // A close stands whenever it was.
+    bench.book().quarantine(&item()).unwrap();
+    bench.book().replay(4, closed("A")).unwrap().unwrap();
+    assert!(bench.book().link(&alert_id("A")).unwrap().unwrap().pagerduty.commanded.is_some());
 }
 
 fn what_is_dropped_is_gone(mut bench: Bench) {

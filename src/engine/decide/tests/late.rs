@@ -192,13 +192,22 @@ fn an_alert_that_cannot_be_read_pages_with_what_is_known_of_it() {
 }
 
 #[test]
-fn a_creation_that_is_told_again_when_its_link_may_be_forgotten_pages_nobody() {
+fn a_creation_that_is_told_when_its_link_may_be_forgotten_is_read_and_pages_if_it_is_open() {
     let told = |created_at: i64, now: i64| {
         let facts = AlertFacts { created_at: Some(second(created_at)), ..AlertFacts::default() };
         Event { received_at: second(now), ..alert_event(AlertAction::Create).with(facts) }
     };
     let retention = 30 * 86_400;
-    Pair::unseen().expect(told(0, retention + 1), Reason::Unlinked(Unlinked::TooOld), &[]);
+    let late = || told(0, retention + 1);
+    // Routed to another team, whose integration hears of it as a creation; perhaps told once more.
+    let old = |status| fetched(status, 9, created_at(Some(second(0).as_millis())));
+    let mut pair = Pair::unseen();
+    pair.expect(late(), Reason::Joining, &["OG fetch alert"]);
+    pair.expect(late(), Reason::Held, &[]);
+    pair.expect_settled("OG fetch alert", old(Status::Open), Reason::Fetched, &["PD create disk nearly full"]);
+    let mut pair = Pair::unseen();
+    pair.hear(late());
+    pair.expect_settled("OG fetch alert", old(Status::Resolved), Reason::Unlinked(Unlinked::NotOpen), &[]);
     assert_eq!(Pair::unseen().hear(told(0, retention)).0, Reason::Mirrored);
     // Nobody tells when it was created, so it may be new.
     let untold = alert_event(AlertAction::Create).with(AlertFacts::default());

@@ -1,11 +1,16 @@
 //! What becomes of what was given up, as far as the link goes.
 
-use super::super::super::event::{Operator, Order};
+use super::super::super::event::{Operator, Order, Polled, Seen};
 use super::super::super::outbox::steps::{self, Next};
 use super::*;
 
 fn ordered(order: Order) -> Event {
     event(EventBody::Operator(Box::new(Operator { alert: alert_id(), order })), Actor::nobody())
+}
+
+/// It died at the beginning of these tests.
+fn redriven(entry: &Entry) -> Event {
+    ordered(Order::Redrive { entry: Box::new(entry.clone()), died_at: second(5) })
 }
 
 impl Pair {
@@ -21,7 +26,12 @@ impl Pair {
 
     /// Redrives what has died, and tells what would be done next.
     fn redrive(&mut self, entry: &Entry) -> Next {
-        self.expect(ordered(Order::Redrive(Box::new(entry.clone()))), Reason::Redriven, &[]);
+        self.expect(redriven(entry), Reason::Redriven, &[]);
+        self.next_of(entry)
+    }
+
+    /// What would be done next about what was redriven.
+    fn next_of(&self, entry: &Entry) -> Next {
         steps::next(&entry.clone().redriven(second(0), second(100)), self.link(), second(100))
     }
 }
@@ -93,6 +103,15 @@ fn a_resolution_is_redriven_even_if_the_alert_is_open() {
 }
 
 #[test]
+fn a_resolution_is_not_redriven_for_its_own_sake_once_somebody_works_on_the_incident() {
+    let mut pair = Pair::resolved();
+    pair.hear(incident_event(IncidentChange::Reopened).by("us").at(5));
+    let entry = pair.lose("PD resolved");
+    pair.hear(incident_event(IncidentChange::Acknowledged).at(6));
+    assert_eq!(pair.redrive(&entry), not_wanted());
+}
+
+#[test]
 fn a_dead_letter_stands_for_its_drift() {
     let mut pair = Pair::open();
     pair.hear(ack().at(1));
@@ -110,7 +129,10 @@ fn a_creation_is_pending_again_or_withheld_for_good() {
     pair.end(create.clone(), dead());
     assert_eq!(pair.link().page, Page::Dead);
     let entry = Entry::new(1, alert_id(), create, second(0));
-    assert!(matches!(pair.redrive(&entry), Next::Call(_)));
+    pair.expect(redriven(&entry), Reason::Redriven, &["OG fetch alert"]);
+    assert_eq!(pair.link().page, Page::Dead, "nothing is sent before the alert was read");
+    pair.expect_settled("OG fetch alert", fetched(Status::Open, 1, AlertFacts::default()), Reason::Fetched, &[]);
+    assert!(matches!(pair.next_of(&entry), Next::Call(_)));
     assert_eq!(pair.link().page, Page::Pending);
     pair.end(entry.command.clone(), dead());
     pair.expect(ordered(Order::Discard(Box::new(entry))), Reason::Discarded, &[]);
@@ -119,6 +141,20 @@ fn a_creation_is_pending_again_or_withheld_for_good() {
     pair.expect(add_note("anybody?").at(8), Reason::NoIncident, &[]);
     pair.expect(alert_event(AlertAction::Create).at(9), Reason::Duplicate, &[]);
     assert!(!pair.link().is_open());
+}
+
+#[test]
+fn a_redriven_creation_pages_nobody_for_an_alert_that_is_over() {
+    let over = Next::Done(Outcome::Dropped(DropReason::ClosedBeforeDelivery));
+    let closed = || fetched(Status::Resolved, 9, AlertFacts::default());
+    for (read, pages) in [(closed(), false), (Outcome::FetchedAlert(None), false), (dead(), true)] {
+        let mut pair = Pair::pending();
+        let entry = pair.lose("PD create disk full");
+        pair.hear(redriven(&entry));
+        pair.settle("OG fetch alert", read);
+        assert_eq!((&pair.link().page, pair.link().redriven), (&Page::Pending, false));
+        assert_eq!(pair.next_of(&entry) != over, pages, "what cannot be read pages");
+    }
 }
 
 #[test]
@@ -147,6 +183,20 @@ fn the_whole_text_of_a_note_that_was_passed_on_cut_comes_as_a_note_of_its_own() 
 }
 
 #[test]
+fn a_look_that_was_ordered_tells_both_ways_where_the_alert_stands() {
+    let look = || ordered(Order::Look(System::Opsgenie));
+    let mut pair = Pair::open();
+    pair.expect(look(), Reason::Unclear, &["OG fetch alert"]);
+    pair.expect_settled("OG fetch alert", fetched(Status::Open, 9, AlertFacts::default()), Reason::Fetched, &[]);
+    let mut pair = Pair::acknowledged();
+    pair.hear(look());
+    let (_, commands) = pair.settle("OG fetch alert", fetched(Status::Open, 99, AlertFacts::default()));
+    assert_eq!(commands[0], "PD open");
+    let mut pair = Pair::open();
+    pair.expect(ordered(Order::Look(System::PagerDuty)), Reason::Unclear, &["PD fetch incident"]);
+}
+
+#[test]
 fn a_pause_and_its_end_are_put_down_once() {
     let mut pair = Pair::open();
     let pause = |reason: &str| ordered(Order::Pause { reason: reason.to_owned() });
@@ -171,7 +221,6 @@ fn an_ended_link_is_a_tombstone_whatever_comes() {
     let late = [
         ack().at(2),
         add_note("late").at(3),
-        close().at(4),
         alert_event(AlertAction::Create).at(5),
         incident_event(IncidentChange::Triggered).at(6),
         incident_event(IncidentChange::Acknowledged).at(7),
@@ -183,4 +232,28 @@ fn an_ended_link_is_a_tombstone_whatever_comes() {
         assert_eq!(*pair.link(), tombstone);
     }
     pair.expect_settled("PD note [Opsgenie] jane: on its way", NOTED, ended, &[]);
+}
+
+#[test]
+fn an_ended_link_is_forgotten_only_once_its_alert_is_over() {
+    let looked = |seen: Seen| {
+        let polled = Polled { alert: alert_id(), read_started: second(9), unfinished: false, seen };
+        event(EventBody::Polled(Box::new(polled)), Actor::nobody())
+    };
+    let alert = FetchedAlert { facts: AlertFacts::default(), status: Status::Resolved, at: None };
+    let ends = [
+        close().at(4),
+        alert_event(AlertAction::Delete).at(4),
+        looked(Seen::Alert { alert, may_page: true }),
+        looked(Seen::NoAlert),
+    ];
+    for end in ends {
+        let mut pair = Pair::open();
+        pair.hear(ordered(Order::Unlink));
+        pair.hear(ack().at(2));
+        let later = second(86_400);
+        assert!(!pair.link().is_over_since(later), "it could page anew");
+        pair.expect(end, Reason::Unlinked(Unlinked::ByOperator), &[]);
+        assert!(pair.link().is_over_since(later) && pair.link().unlinked);
+    }
 }
