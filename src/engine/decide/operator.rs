@@ -3,7 +3,7 @@
 use super::super::event::{AlertAction, Event, EventBody, Operator, Order, Seen, Status, System, Timestamp};
 use super::super::fuse::Fuse;
 use super::super::link::{Commanded, Link, Page, Paused};
-use super::super::outbox::{Action, Entry};
+use super::super::outbox::{Action, Entry, FetchedAlert};
 use super::{Decision, Draft, Reason, Unlinked};
 
 pub(super) fn decide(mut draft: Draft<'_>, operator: &Operator) -> Decision {
@@ -92,17 +92,16 @@ fn discard(mut draft: Draft<'_>, entry: &Entry) -> Decision {
 pub(super) fn tombstone(link: &Link, event: &Event) -> Link {
     let mut link = link.clone();
     let (over, deleted) = match &event.body {
-        EventBody::Alert(happened) => match happened.action {
-            AlertAction::Close { .. } => (true, false),
-            AlertAction::Delete => (true, true),
-            _ => (false, false),
-        },
-        EventBody::Polled(polled) => match &polled.seen {
-            Seen::Alert { alert, .. } => (alert.status == Status::Resolved, false),
-            Seen::NoAlert => (true, true),
-            _ => (false, false),
-        },
-        _ => (false, false),
+        EventBody::Alert(happened) => {
+            let deleted = happened.action == AlertAction::Delete;
+            (deleted || matches!(happened.action, AlertAction::Close { .. }), deleted)
+        }
+        EventBody::Polled(polled) => {
+            let deleted = matches!(polled.seen, Seen::NoAlert);
+            let resolved = |alert: &FetchedAlert| alert.status == Status::Resolved;
+            (deleted || matches!(&polled.seen, Seen::Alert { alert, .. } if resolved(alert)), deleted)
+        }
+        EventBody::Incident(_) | EventBody::Settled(_) | EventBody::Operator(_) => (false, false),
     };
     if over {
         link.observe_alert(Status::Resolved, event.occurred_at);

@@ -69,13 +69,13 @@ impl Event {
                 happened.action = note.clone().map_or_else(name, |text| AlertAction::AddNote { text });
                 System::Opsgenie
             }
-            EventBody::Incident(happened) => match happened.change {
-                IncidentChange::Annotated(_) | IncidentChange::MergedInto(_) => return None,
-                _ => {
-                    happened.status.take()?;
-                    System::PagerDuty
+            EventBody::Incident(happened) => {
+                if matches!(happened.change, IncidentChange::Annotated(_) | IncidentChange::MergedInto(_)) {
+                    return None;
                 }
-            },
+                happened.status.take()?;
+                System::PagerDuty
+            }
             EventBody::Settled(_) | EventBody::Polled(_) | EventBody::Operator(_) => return None,
         };
         Some((rest, system))
