@@ -141,9 +141,11 @@ impl Director {
             if self.scene.is_endless() {
                 return broken(Promise::WritesAreBounded, "there is no end to the calls");
             }
+            // Looked at first: what comes in while it is must count.
+            let idle = self.is_idle().await;
             let now_ms = self.scene.now_ms();
             let since_ms = now_ms - self.scene.notes().stirred_at_ms.max(began_ms);
-            if self.is_idle().await && since_ms > i64::try_from(self.looks_take().as_millis()).unwrap_or(0) {
+            if idle && since_ms > i64::try_from(self.looks_take().as_millis()).unwrap_or(0) {
                 self.scene.tell(|| "all is at rest".to_owned());
                 return Ok(());
             }
