@@ -202,6 +202,7 @@ async fn a_late_change_does_not_revive_what_a_person_has_resolved() {
     world.pagerduty.model().faults.webhooks.hold = true;
     world.pagerduty.model().human_resolves(&incident, ADA, None);
     world.opsgenie.model().human_acknowledges(&alert, JANE);
+    world.settle().await;
     world.opsgenie.model().human_unacknowledges(&alert, JANE);
     world.settle().await;
     assert_eq!(world.incident_now(&incident).status, "resolved");
