@@ -1,7 +1,7 @@
 //! The one path of every change: an event comes in, is decided on for each link it concerns, and leaves behind changed
 //! links, commands, index rows and a timeline.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::waiting::Waiting;
 use super::{Book, next};
@@ -169,7 +169,7 @@ impl Book {
                 let stood = link.as_ref().and_then(Link::incident);
                 let arrived = decision.link.as_ref().and_then(Link::incident).filter(|new| stood != Some(new)).cloned();
                 if let (Some(link), Some(incident)) = (&mut decision.link, &arrived) {
-                    link.shared |= !self.alerts_with(incident)?.is_empty();
+                    link.shared |= !self.links_of(incident)?.is_empty();
                 }
                 self.save_link(link.as_ref(), decision.link.as_ref())?;
                 let commands = self.enqueue(alert, decision.commands, now)?;
@@ -226,7 +226,7 @@ impl Book {
         Ok(if self.table.has(&keys::link(&alert))? { vec![alert] } else { Vec::new() })
     }
 
-    /// The alerts whose page is that incident.
+    /// The alerts whose page is that incident, or was until it was merged into another one.
     pub(super) fn alerts_with(&self, incident: &IncidentId) -> Result<Vec<AlertId>, StoreError> {
         let rows = self.table.list::<AlertId>(&keys::links_of(incident), usize::MAX)?;
         Ok(rows.into_iter().map(|(_, alert)| alert).collect())
@@ -249,8 +249,9 @@ impl Book {
         }
         let (page_before, page) = (before.map(|link| &link.page), after.map(|link| &link.page));
         if page_before != page {
-            self.follow_page(&alert, page_before, page)?;
+            self.follow_page(&alert, page)?;
         }
+        self.follow_incidents(&alert, before, after)?;
         self.follow_owed(before, after)?;
         if before.map(|link| &link.paused) != after.map(|link| &link.paused) {
             self.unpark(&alert);
@@ -261,13 +262,29 @@ impl Book {
         Ok(())
     }
 
-    fn follow_page(&mut self, alert: &AlertId, before: Option<&Page>, after: Option<&Page>) -> Result<(), StoreError> {
-        if let Some(Page::Standing(incident)) = before {
+    /// Keeps the rows by which the events of an incident find their links, also of one that was merged into another since.
+    fn follow_incidents(
+        &mut self,
+        alert: &AlertId,
+        before: Option<&Link>,
+        after: Option<&Link>,
+    ) -> Result<(), StoreError> {
+        let of = |link: Option<&Link>| -> BTreeSet<IncidentId> {
+            link.into_iter().flat_map(|link| link.incident().into_iter().chain(&link.merged)).cloned().collect()
+        };
+        let (before, after) = (of(before), of(after));
+        for incident in before.difference(&after) {
             self.table.delete(&keys::link_of(incident, alert))?;
         }
+        for incident in after.difference(&before) {
+            self.table.put(&keys::link_of(incident, alert), alert)?;
+        }
+        Ok(())
+    }
+
+    fn follow_page(&mut self, alert: &AlertId, after: Option<&Page>) -> Result<(), StoreError> {
         if let Some(Page::Standing(incident)) = after {
             self.share(incident)?;
-            self.table.put(&keys::link_of(incident, alert), alert)?;
             self.drop_dead_creates(alert)?;
         }
         let outstanding = matches!(after, Some(Page::Joining | Page::Pending));
@@ -292,10 +309,9 @@ impl Book {
 
     /// Another link has come to stand on the incident: those that stood there before must know that they share it.
     fn share(&mut self, incident: &IncidentId) -> Result<(), StoreError> {
-        for other in self.alerts_with(incident)? {
-            let link: Link = self.table.need(&keys::link(&other))?;
+        for link in self.links_of(incident)? {
             if !link.shared {
-                self.table.put(&keys::link(&other), &Link { shared: true, ..link })?;
+                self.table.put(&keys::link(&link.alert), &Link { shared: true, ..link.clone() })?;
             }
         }
         Ok(())

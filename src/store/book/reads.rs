@@ -26,7 +26,9 @@ impl Book {
     /// # Errors
     /// Fatal ones only.
     pub fn links_of(&self, incident: &IncidentId) -> Result<Vec<Link>, StoreError> {
-        self.alerts_with(incident)?.iter().map(|alert| self.table.need(&keys::link(alert))).collect()
+        let alerts = self.alerts_with(incident)?;
+        let links = alerts.iter().map(|alert| self.table.need::<Link>(&keys::link(alert)));
+        links.filter(|link| link.as_ref().map_or(true, |link| link.incident() == Some(incident))).collect()
     }
 
     /// The links after that of `after`, in the order of their alerts' ids, at most `limit` of them.

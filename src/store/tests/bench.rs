@@ -218,6 +218,7 @@ fn fake(link: Option<&Link>, event: &Event, policy: &Policy) -> Decision {
                 }
             }
             IncidentChange::MergedInto(into) => {
+                link.merged.extend(link.incident().cloned());
                 link.page = Page::Standing(into.clone());
                 link.shared = true;
             }
