@@ -10,10 +10,10 @@ mod trouble;
 use std::time::Duration;
 
 use super::super::event::{Status, System, Timestamp};
-use super::super::link::{Link, Page, TextHash};
+use super::super::link::{Link, Page, Side, TextHash};
 use super::call::{Answer, Call, IncidentState, OpsgenieCall, PagerDutyCall, RequestState, SeenNote};
 use super::{Action, DropReason, Entry, Outcome, Step, Urgency};
-use trouble::{absent, failed, look_again, refused};
+use trouble::{absent, failed, is_young, look_again, refused};
 
 /// How long after a write a read may still not show it. Nobody could verify figures: these are on the safe side of what
 /// clients of the two APIs report.
@@ -217,7 +217,7 @@ pub fn settle(entry: Entry, link: &Link, others: &[String], answer: Answer, call
             | Action::Note { .. }
             | Action::UpdatePriority { .. }
             | Action::FetchIncident
-            | Action::FetchNote { .. } => compare(entry, alert.status, alert.at, now),
+            | Action::FetchNote { .. } => compare(entry, link, alert.status, alert.at, call),
         },
         Answer::Note { id, author } => Settlement::Done(Outcome::Noted { id, author }),
         Answer::Notes(notes) => on_notes(entry, link, others, &notes, call),
@@ -272,10 +272,17 @@ fn on_incident(entry: Entry, link: &Link, state: IncidentState, now: Timestamp) 
 }
 
 /// The alert was read to see whether a state was reached.
-fn compare(entry: Entry, status: Status, at: Option<Timestamp>, now: Timestamp) -> Settlement {
+fn compare(entry: Entry, link: &Link, status: Status, at: Option<Timestamp>, call: Made) -> Settlement {
+    let now = call.answered_at;
     let Action::SetStatus { status: wanted, .. } = entry.command.action else {
         return Settlement::Done(not_for(&entry));
     };
+    // Nothing was waited for before this reading, so it may be from before our last change to the alert.
+    let at_once = matches!(entry.step, Step::Doubted { .. }) && is_young(link, System::Opsgenie, call);
+    if status == wanted && at_once && is_no_newer(status, at, &link.opsgenie) {
+        let due_at = now.plus(read_lag(System::Opsgenie));
+        return Settlement::Later { entry: Entry { due_at, ..entry }, hold: None };
+    }
     if status == wanted {
         return Settlement::Done(Outcome::InState { status, at });
     }
@@ -360,11 +367,16 @@ fn on_request(entry: Entry, state: RequestState, now: Timestamp) -> Settlement {
     }
 }
 
-/// Whether a reading contradicts something known that is as new. PagerDuty's readings tell the second only.
+/// Whether a reading of the incident contradicts something known that is as new. It tells the second only.
 fn may_lag(state: &IncidentState, link: &Link) -> bool {
-    link.pagerduty.known.is_some_and(|known| {
-        let newer = matches!((state.at, known.at), (Some(at), Some(known_at)) if at > known_at);
-        known.status != state.status && !newer
+    is_no_newer(state.status, state.at, &link.pagerduty)
+}
+
+/// Whether another state is known of the side, since the same time or later.
+fn is_no_newer(status: Status, at: Option<Timestamp>, side: &Side) -> bool {
+    side.known.is_some_and(|known| {
+        let newer = matches!((at, known.at), (Some(at), Some(known_at)) if at > known_at);
+        known.status != status && !newer
     })
 }
 

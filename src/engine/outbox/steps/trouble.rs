@@ -123,7 +123,7 @@ fn refusal(entry: Entry, link: &Link, (meaning, reason): (Refusal, String), wrot
 }
 
 /// Whether what is not there may merely not show yet: we or somebody else have changed it so shortly before.
-fn is_young(link: &Link, system: System, call: Made) -> bool {
+pub(super) fn is_young(link: &Link, system: System, call: Made) -> bool {
     let touched_at = link.side(system).touched_at;
     let lag = read_lag(system);
     // A clock that was set back meanwhile must not make us wait for the difference.

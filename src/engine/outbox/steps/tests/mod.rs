@@ -7,7 +7,7 @@ mod pagerduty;
 mod patience;
 
 use super::super::super::event::{AlertFacts, AlertId, IncidentId, Priority};
-use super::super::super::link::{Commanded, WrittenNote};
+use super::super::super::link::{Commanded, Known, WrittenNote};
 use super::super::call::{Answer, Failure, Refusal, RequestState};
 use super::super::{Command, FetchedAlert, NewIncident, back_off};
 use super::*;

@@ -73,6 +73,23 @@ fn a_request_that_was_not_carried_out_is_compared_with_the_alert() {
 }
 
 #[test]
+fn a_request_that_was_not_carried_out_is_not_taken_for_done_by_a_reading_that_lags() {
+    let mut link = link();
+    link.opsgenie.known = Some(Known { status: Status::Acknowledged, at: Some(at(0)), by_the_second: false });
+    link.opsgenie.touched_at = at(0);
+    let doubted = state(System::Opsgenie, Status::Open).in_step(Step::Doubted { reason: "no".into() });
+    let read = |millis: Option<i64>| {
+        Answer::Alert(FetchedAlert { facts: AlertFacts::default(), status: Status::Open, at: millis.map(at) })
+    };
+    for older in [None, Some(-5)] {
+        let (line, later) = settled(&doubted, &link, read(older), 9_999);
+        assert_eq!((line.as_str(), later.unwrap().due_at), ("later doubted", at(19_999)));
+        assert_eq!(settle_line(&doubted, &link, read(older), 10_000), "is open");
+    }
+    assert_eq!(settle_line(&doubted, &link, read(Some(5)), 100), "is open", "somebody did it since");
+}
+
+#[test]
 fn an_alert_is_compared_with_what_may_have_been_sent() {
     use Status::{Acknowledged, Open, Resolved};
     let rows = [
