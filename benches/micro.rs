@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
-use crosspage::engine::fuse::Limits;
 use crosspage::engine::{
-    Actor, AlertAction, AlertEvent, AlertFacts, AlertId, Event, EventBody, Identity, IncidentId, Link, OnResolved,
-    Page, Policy, ReadLag, Timestamp, decide,
+    Actor, AlertAction, AlertEvent, AlertFacts, AlertId, Event, EventBody, IncidentId, Link, Page, Policy, Timestamp,
+    decide,
 };
 use crosspage::opsgenie::webhook::Door;
 use crosspage::pagerduty::{signature, webhook};
@@ -143,14 +142,9 @@ fn alert(number: u64) -> AlertId {
 
 fn policy() -> Policy {
     Policy {
-        on_pagerduty_resolved: OnResolved::Note,
-        identity: Identity::default(),
         pagerduty_service: "PSVC001".to_owned(),
-        first_ran_at: Timestamp::from_millis(0),
         retention: Duration::from_secs(30 * 24 * 3600),
-        read_lag: ReadLag::default(),
-        fuse: Limits::default(),
-        alert_page: None,
+        ..Policy::default()
     }
 }
 

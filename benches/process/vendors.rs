@@ -5,11 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use crosspage::clock::now;
-use crosspage::engine::fuse::Limits;
 use crosspage::engine::outbox::Outcome;
 use crosspage::engine::{
-    Actor, AlertAction, AlertEvent, AlertFacts, AlertId, Event, EventBody, Identity, IncidentId, OnResolved, Policy,
-    ReadLag, Status, System, Timestamp,
+    Actor, AlertAction, AlertEvent, AlertFacts, AlertId, Event, EventBody, Identity, IncidentId, Policy, Status, System,
 };
 use crosspage::store::Settings;
 use crosspage::store::book::Book;
@@ -172,7 +170,6 @@ impl Vendors {
 
     fn policy(&self) -> Policy {
         Policy {
-            on_pagerduty_resolved: OnResolved::Note,
             identity: Identity {
                 pagerduty_ids: std::iter::once(self.pagerduty_options.automation.id.clone()).collect(),
                 pagerduty_email: self.pagerduty_options.automation.email.clone(),
@@ -180,11 +177,8 @@ impl Vendors {
                 opsgenie_user: "crosspage".to_owned(),
             },
             pagerduty_service: self.pagerduty_options.service_id.clone(),
-            first_ran_at: Timestamp::from_millis(0),
             retention: Duration::from_secs(30 * 24 * 3600),
-            read_lag: ReadLag::default(),
-            fuse: Limits::default(),
-            alert_page: None,
+            ..Policy::default()
         }
     }
 }

@@ -250,8 +250,9 @@ impl Book {
         let (page_before, page) = (before.map(|link| &link.page), after.map(|link| &link.page));
         if page_before != page {
             self.follow_page(&alert, page)?;
+            // Only a merge adds to what was merged, and it changes the page.
+            self.follow_incidents(&alert, before, after)?;
         }
-        self.follow_incidents(&alert, before, after)?;
         self.follow_owed(before, after)?;
         if before.map(|link| &link.paused) != after.map(|link| &link.paused) {
             self.unpark(&alert);
@@ -311,7 +312,7 @@ impl Book {
     fn share(&mut self, incident: &IncidentId) -> Result<(), StoreError> {
         for link in self.links_of(incident)? {
             if !link.shared {
-                self.table.put(&keys::link(&link.alert), &Link { shared: true, ..link.clone() })?;
+                self.table.put(&keys::link(&link.alert), &Link { shared: true, ..link })?;
             }
         }
         Ok(())

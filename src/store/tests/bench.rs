@@ -5,9 +5,9 @@ use tempfile::TempDir;
 
 use crate::engine::outbox::NewIncident;
 use crate::engine::{
-    Action, Actor, AlertAction, AlertEvent, AlertFacts, AlertId, Command, Decision, Event, EventBody, Identity,
-    IncidentChange, IncidentEvent, IncidentId, IncidentNote, Link, OnResolved, Outcome, Page, Policy, ReadLag, Reason,
-    Settled, Status, System, Timestamp, decide,
+    Action, Actor, AlertAction, AlertEvent, AlertFacts, AlertId, Command, Decision, Event, EventBody, IncidentChange,
+    IncidentEvent, IncidentId, IncidentNote, Link, Outcome, Page, Policy, Reason, Settled, Status, System, Timestamp,
+    decide,
 };
 use crate::store::book::Book;
 use crate::store::engine::{Engine, Row};
@@ -148,14 +148,9 @@ pub(super) fn settings() -> Settings {
 
 fn policy() -> Policy {
     Policy {
-        on_pagerduty_resolved: OnResolved::Note,
-        identity: Identity::default(),
         pagerduty_service: "PSVC001".to_owned(),
-        first_ran_at: Timestamp::from_millis(0),
         retention: std::time::Duration::from_secs(86_400),
-        read_lag: ReadLag::default(),
-        fuse: crate::engine::fuse::Limits::default(),
-        alert_page: None,
+        ..Policy::default()
     }
 }
 
