@@ -7,15 +7,21 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tracing::{error, info, warn};
 
+use crate::admin;
 use crate::clock::now;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::delivery::{self, Gate, Gates, Paused, Vendors};
 use crate::emergency;
 use crate::engine::fuse::Limits;
-use crate::engine::{Identity, Policy, ReadLag, Timestamp};
+use crate::engine::{Identity, Policy, ReadLag, System, Timestamp};
+use crate::health::Health;
 use crate::http::{HttpSettings, InvalidSetting};
+use crate::metrics::{Metrics, Operation};
+use crate::operator::view::Texts;
+use crate::operator::{self, Operator};
 use crate::reconcile;
 use crate::retention;
 use crate::server::{self, Doors, Patience};
@@ -47,9 +53,11 @@ pub struct Tuning {
 /// Why crosspage did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The listener could not be opened.
-    #[error("cannot listen on {address} (LISTEN_ADDR): {source}")]
+    /// A listener could not be opened.
+    #[error("cannot listen on {address} ({key}): {source}")]
     Listen {
+        /// The key of the configuration that says where.
+        key: &'static str,
         /// Where.
         address: SocketAddr,
         /// Why not.
@@ -90,10 +98,13 @@ fn why(ended: Result<Option<std::io::Error>, tokio::task::JoinError>) -> String 
 /// A running crosspage.
 pub struct Application {
     address: SocketAddr,
+    admin_address: SocketAddr,
     store: Store,
     server: ServerHandle,
+    admin: ServerHandle,
     stop: watch::Sender<bool>,
     serving: JoinHandle<std::io::Result<()>>,
+    serving_operators: JoinHandle<std::io::Result<()>>,
     delivering: JoinHandle<()>,
     looking_up: JoinHandle<()>,
     reconciling: Option<JoinHandle<()>>,
@@ -107,10 +118,15 @@ impl Application {
         for warning in &config.warnings {
             warn!("{warning}");
         }
-        let store = Store::open(&config.database, store::Settings::new(policy(&config, &tuning)), now())?;
-        let vendors = vendors(&config, &tuning)?;
-        let (listener, address) =
-            server::bind(config.listen).map_err(|source| StartError::Listen { address: config.listen, source })?;
+        let metrics = Metrics::default();
+        let health = Health::new(metrics.clone());
+        let settings = store::Settings { metrics: metrics.clone(), ..store::Settings::new(policy(&config, &tuning)) };
+        let store = Store::open(&config.database, settings, now())?;
+        let vendors = vendors(&config, &tuning.http)?;
+        let unable = |key, address| move |source| StartError::Listen { key, address, source };
+        let (listener, address) = server::bind(config.listen).map_err(unable("LISTEN_ADDR", config.listen))?;
+        let (admin, admin_address) =
+            server::bind(config.admin.listen).map_err(unable("ADMIN_ADDR", config.admin.listen))?;
         let (late, lateness) = watch::channel(emergency::Status::default());
         let doors = Doors {
             store: store.clone(),
@@ -120,29 +136,50 @@ impl Application {
             ),
             pagerduty_secrets: config.pagerduty.webhook_secrets.clone(),
             patience: Patience::default(),
-            emergency: lateness,
+            emergency: lateness.clone(),
+            metrics: metrics.clone(),
         };
-        let server =
-            server::serve(listener, doors).map_err(|source| StartError::Listen { address: config.listen, source })?;
+        let server = server::serve(listener, doors).map_err(unable("LISTEN_ADDR", config.listen))?;
         let handle = server.handle();
         let (stop, stopping) = watch::channel(false);
         let settings = delivery::Settings {
             opsgenie_rate: config.opsgenie.rate_limit,
             pagerduty_rate: config.pagerduty.rate_limit,
+            health: health.clone(),
             ..tuning.delivery.clone()
         };
         let gates = Gates::new(&settings, &vendors);
-        let looking_up = look_up_identity(store.clone(), vendors.pagerduty.clone(), Arc::clone(&gates.pagerduty));
+        let reconcile_every = tuning.reconcile_every.or(config.reconcile_every);
+        let (trigger, orders) = reconcile::trigger();
+        let reconciler = reconcile_every.map(|_| trigger);
+        let live = operator::Live {
+            started_at: now(),
+            gates: gates.clone(),
+            emergency: lateness,
+            health: health.clone(),
+            reconciler,
+        };
+        let operators = admin::Settings {
+            operator: Operator::new(store.clone(), Texts::shown_if(config.admin.shows_note_texts), Some(live)),
+            token: config.admin.token.clone(),
+            hosts: config.admin.hosts.clone(),
+        };
+        let operators = admin::serve(admin, operators).map_err(unable("ADMIN_ADDR", config.admin.listen))?;
+        let admin = operators.handle();
+        let gate = Arc::clone(&gates.pagerduty);
+        let looking_up = look_up_identity(store.clone(), vendors.pagerduty.clone(), gate, health.clone());
         let looking_up = tokio::spawn(looking_up);
-        let reconciling = tuning.reconcile_every.or(config.reconcile_every).map(|every| {
+        let reconciling = reconcile_every.map(|every| {
             let settings = reconcile::Settings {
                 every,
                 notes_every: tuning.notes_every.unwrap_or(reconcile::NOTES_EVERY),
                 query: config.opsgenie.query.clone(),
                 read_lag: tuning.read_lag,
                 clock: settings.clock.clone(),
+                health: health.clone(),
             };
-            let run = reconcile::run(store.clone(), vendors.clone(), gates.clone(), settings, stopping.clone());
+            let orders = Some(orders);
+            let run = reconcile::run(store.clone(), vendors.clone(), gates.clone(), settings, orders, stopping.clone());
             tokio::spawn(run)
         });
         let pruning = retention::Settings {
@@ -156,19 +193,23 @@ impl Application {
             gates.clone(),
             events(&config, &tuning)?,
             config.pagerduty.service_id.clone(),
-            tuning.emergency,
+            emergency::Settings { metrics: metrics.clone(), ..tuning.emergency },
             late,
             stopping.clone(),
         ));
         let delivering = tokio::spawn(delivery::run(store.clone(), vendors, gates, settings, stopping));
         let serving = tokio::spawn(server);
-        info!(listen = %address, database = %config.database, version = env!("CARGO_PKG_VERSION"), "crosspage is running");
+        let serving_operators = tokio::spawn(operators);
+        info!(listen = %address, admin = %admin_address, database = %config.database, version = env!("CARGO_PKG_VERSION"), "crosspage is running");
         Ok(Self {
             address,
+            admin_address,
             store,
             server: handle,
+            admin,
             stop,
             serving,
+            serving_operators,
             delivering,
             looking_up,
             reconciling,
@@ -180,6 +221,11 @@ impl Application {
     /// Where the webhook doors are.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where operators are served.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin_address
     }
 
     /// The store, to look into.
@@ -200,6 +246,9 @@ impl Application {
             biased;
             error = self.store.failed() => Failure::Store(error),
             ended = &mut self.serving => Failure::Part { name: "the listener", reason: why(ended.map(|end| end.err())) },
+            ended = &mut self.serving_operators => {
+                Failure::Part { name: "the operator's listener", reason: why(ended.map(|end| end.err())) }
+            }
             ended = &mut self.delivering => Failure::Part { name: "delivery", reason: why(ended.map(|()| None)) },
             ended = reconciling => Failure::Part { name: "the reconciler", reason: why(ended.map(|()| None)) },
             ended = &mut self.watching => Failure::Part { name: "the watch over late pages", reason: why(ended.map(|()| None)) },
@@ -213,7 +262,8 @@ impl Application {
         info!("crosspage is stopping");
         self.looking_up.abort();
         self.stop.send_replace(true);
-        let (_, delivered) = tokio::join!(self.server.stop(true), self.delivering);
+        // Whoever watches the dashboard would hold the connection for ever.
+        let (_, _, delivered) = tokio::join!(self.server.stop(true), self.admin.stop(false), self.delivering);
         if let Err(error) = delivered {
             error!(%error, "delivery ended abnormally");
         }
@@ -227,6 +277,9 @@ impl Application {
         }
         if let Err(error) = self.pruning.await {
             error!(%error, "pruning ended abnormally");
+        }
+        if let Err(error) = self.serving_operators.await {
+            error!(%error, "the operator's listener ended abnormally");
         }
         if let Err(error) = self.serving.await {
             error!(%error, "the server ended abnormally");
@@ -257,7 +310,7 @@ pub(crate) fn policy(config: &Config, tuning: &Tuning) -> Policy {
     }
 }
 
-fn vendors(config: &Config, tuning: &Tuning) -> Result<Vendors, InvalidSetting> {
+pub(crate) fn vendors(config: &Config, http: &HttpSettings) -> Result<Vendors, InvalidSetting> {
     Ok(Vendors {
         opsgenie: opsgenie::Client::new(
             opsgenie::Settings {
@@ -265,18 +318,23 @@ fn vendors(config: &Config, tuning: &Tuning) -> Result<Vendors, InvalidSetting> 
                 key: config.opsgenie.api_key.clone(),
                 user: config.opsgenie.user.clone(),
             },
-            &tuning.http,
+            http,
         )?,
-        pagerduty: pagerduty::Client::new(
-            pagerduty::Settings {
-                base_url: config.pagerduty.api_url.clone(),
-                key: config.pagerduty.api_key.clone(),
-                email: config.pagerduty.email.clone(),
-                service_id: config.pagerduty.service_id.clone(),
-            },
-            &tuning.http,
-        )?,
+        pagerduty: pagerduty_client(&config.pagerduty, http)?,
     })
+}
+
+pub(crate) fn pagerduty_client(
+    config: &config::PagerDuty,
+    http: &HttpSettings,
+) -> Result<pagerduty::Client, InvalidSetting> {
+    let settings = pagerduty::Settings {
+        base_url: config.api_url.clone(),
+        key: config.api_key.clone(),
+        email: config.email.clone(),
+        service_id: config.service_id.clone(),
+    };
+    pagerduty::Client::new(settings, http)
 }
 
 /// The other way to page, if there is one.
@@ -291,12 +349,18 @@ const LONGEST_LOOK_UP_AGAIN: Duration = Duration::from_secs(600);
 
 /// Finds the automation user's id by its e-mail address, however long that takes. Until then, and if the look-up is
 /// refused, echoes are known by the name, by the ids in answers to our writes, and by what was written.
-async fn look_up_identity(store: Store, pagerduty: pagerduty::Client, gate: Arc<Gate>) {
+async fn look_up_identity(store: Store, pagerduty: pagerduty::Client, gate: Arc<Gate>, health: Health) {
     let mut wait = FIRST_LOOK_UP_AGAIN;
     loop {
         // While PagerDuty refuses our calls, it is not asked.
         let answer = match gate.pass_behind().await {
-            Ok(()) => Some(pagerduty.user_id().await),
+            Ok(()) => {
+                let started = Instant::now();
+                let answer = pagerduty.user_id().await;
+                let failure = answer.as_ref().err();
+                health.called(System::PagerDuty, Operation::FIND_USER, started.elapsed(), failure, now());
+                Some(answer)
+            }
             Err(Paused) => None,
         };
         match answer {
@@ -310,7 +374,9 @@ async fn look_up_identity(store: Store, pagerduty: pagerduty::Client, gate: Arc<
             Some(Ok(None)) => {
                 error!("PagerDuty has no user with the address PAGERDUTY_EMAIL: every write will be refused");
             }
-            Some(Err(reason)) => warn!(%reason, "the automation user could not be looked up in PagerDuty"),
+            Some(Err(failure)) => {
+                warn!(reason = failure.reason(), "the automation user could not be looked up in PagerDuty")
+            }
             None => {}
         }
         tokio::time::sleep(wait).await;
@@ -338,6 +404,7 @@ mod tests {
             ("OPSGENIE_API_URL", "http://127.0.0.1:1"),
             ("OPSGENIE_INTEGRATION_ID", "6b9f0a52-1111-2222-3333-444455556666"),
             ("LISTEN_ADDR", "127.0.0.1:0"),
+            ("ADMIN_ADDR", "127.0.0.1:0"),
             ("DATABASE_URL", &database),
         ]);
         let config = Config::from_vars(|key| vars.get(key).map(|&value| value.to_owned())).unwrap();

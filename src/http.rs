@@ -3,6 +3,7 @@
 
 use std::error::Error;
 use std::fmt::{self, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
+use crate::engine::Timestamp;
 use crate::engine::outbox::call::Failure;
 
 #[cfg(test)]
@@ -86,6 +88,31 @@ pub struct Response {
     pub body: Vec<u8>,
     /// How long the vendor asks everybody to wait before the next call: 1 s to 10 min.
     pub hold: Option<Duration>,
+    /// When it was written by the vendor's clock, to the second, from `Date`.
+    pub date: Option<Timestamp>,
+}
+
+/// What a vendor says to a call that asks for nothing much.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Greeting {
+    /// Whether it lets us in.
+    pub let_in: Result<(), Failure>,
+    /// What time it is by its clock, to the second; none if no answer came, or it did not say.
+    pub date: Option<Timestamp>,
+}
+
+/// Whether a key may write, as far as a vendor tells by how it refuses a change of what cannot exist. That it does refuse it
+/// before it looks whether there is such a thing, nobody could verify for every case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MayWrite {
+    /// Nothing but the missing thing is in the way.
+    Yes,
+    /// The key may not, and what the vendor says.
+    No(String),
+    /// The key is none of an API integration's (Opsgenie only).
+    NotOfAnIntegration,
+    /// The user in whose name it was asked for is none that may (PagerDuty only), and what the vendor says.
+    NotInThatName(String),
 }
 
 impl Response {
@@ -145,9 +172,17 @@ fn retry_after(headers: &HeaderMap) -> Option<u64> {
     if let Ok(seconds) = asked.parse() {
         return Some(seconds);
     }
-    let date = |text: &str| jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok();
     let until = date(asked)?.as_second() - date(text(headers, DATE.as_str())?)?.as_second();
     Some(u64::try_from(until).unwrap_or(0))
+}
+
+/// When an answer was written, by the vendor's clock.
+fn written_at(headers: &HeaderMap) -> Option<Timestamp> {
+    date(text(headers, DATE.as_str())?).map(|at| Timestamp::from_millis(at.as_millisecond()))
+}
+
+fn date(text: &str) -> Option<jiff::Timestamp> {
+    jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -184,7 +219,16 @@ pub type Answering = Pin<Box<dyn Future<Output = Result<reqwest::Response, ApiEr
 impl Client {
     /// A client for one vendor.
     pub fn new(settings: &HttpSettings) -> Result<Self, InvalidSetting> {
-        let inner = reqwest::Client::builder()
+        Self::built(settings, reqwest::Client::builder())
+    }
+
+    /// A client for what is on this machine, which no proxy of the environment could reach.
+    pub fn without_proxy(settings: &HttpSettings) -> Result<Self, InvalidSetting> {
+        Self::built(settings, reqwest::Client::builder().no_proxy())
+    }
+
+    fn built(settings: &HttpSettings, builder: reqwest::ClientBuilder) -> Result<Self, InvalidSetting> {
+        let inner = builder
             .connect_timeout(settings.connect_timeout)
             .timeout(settings.timeout)
             .pool_idle_timeout(Duration::from_secs(15))
@@ -227,7 +271,7 @@ impl Client {
             }
         };
         let status = response.status().as_u16();
-        let hold = hold(status, response.headers());
+        let (hold, date) = (hold(status, response.headers()), written_at(response.headers()));
         let mut body = Vec::new();
         while let Some(chunk) =
             response.chunk().await.map_err(|error| ApiError::Unclear(chain(&error.without_url())))?
@@ -240,7 +284,7 @@ impl Client {
         if let (400.., Some(key)) = (status, &self.hidden) {
             body = without(body, key.expose_secret());
         }
-        Ok(Response { status, body, hold })
+        Ok(Response { status, body, hold, date })
     }
 }
 
@@ -298,6 +342,16 @@ impl BaseUrl {
         let url = self.0.join(link).ok()?;
         url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
     }
+}
+
+/// Where a listener is asked from its own host: one that listens everywhere, at loopback.
+pub fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
 }
 
 /// A header with the key in it, marked so that it is never printed.

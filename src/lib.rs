@@ -22,18 +22,24 @@
 //! - [`emergency`]: tells somebody by another way when pages do not get through.
 //! - [`retention`]: removes what is over and old.
 //! - [`server`]: the public listener.
+//! - [`metrics`], [`health`]: what is counted, and how the vendors and the reconciler are doing.
 //! - [`config`], [`telemetry`], [`clock`]: what surrounds it.
-//! - [`operator`], [`command`]: what an operator does, and the command line for it.
+//! - [`operator`]: what an operator can look at and order; [`admin`], [`command`]: by HTTP, and by the command line.
+//! - [`check`]: whether what it needs is there and works.
 //! - [`app`]: all of it put together; [`sandbox`]: all of it between two simulated vendors.
 
+pub mod admin;
 pub mod app;
+pub mod check;
 pub mod clock;
 pub mod command;
 pub mod config;
 pub mod delivery;
 pub mod emergency;
 pub mod engine;
+pub mod health;
 pub mod http;
+pub mod metrics;
 pub mod operator;
 pub mod opsgenie;
 pub mod pagerduty;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use crosspage::app::{Application, StartError, Tuning};
 use crosspage::command::{EXIT_FAILED, EXIT_SETUP};
 use crosspage::config::Config;
@@ -21,9 +21,20 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Subcommands {
     /// Take webhooks and pass on what they tell (the default).
+    #[command(after_help = "Example: crosspage serve")]
     Serve,
+    /// Ask the crosspage that runs here whether it takes webhooks; for health checks.
+    #[command(
+        after_help = "Exit codes: 0 it does, 1 it does not, or nothing answers, 2 the configuration is wrong.\n\nExample: crosspage health"
+    )]
+    Health,
+    #[command(flatten)]
+    SetUp(crosspage::command::SetUp),
     #[command(flatten)]
     Operator(crosspage::command::Command),
+    /// Write completions for a shell.
+    #[command(after_help = "Example: crosspage completions bash > /etc/bash_completion.d/crosspage")]
+    Completions(crosspage::command::completions::Options),
     /// Try crosspage between two simulated vendors on this machine; no account is needed.
     #[cfg(feature = "sandbox")]
     #[command(after_help = "Example: crosspage sandbox --once")]
@@ -41,7 +52,10 @@ fn main() -> ExitCode {
     };
     let code = match arguments.command.unwrap_or(Subcommands::Serve) {
         Subcommands::Serve => runtime.block_on(serve()),
+        Subcommands::Health => runtime.block_on(crosspage::command::health::run()),
+        Subcommands::SetUp(command) => runtime.block_on(crosspage::command::set_up(command)),
         Subcommands::Operator(command) => runtime.block_on(crosspage::command::run(command)),
+        Subcommands::Completions(options) => options.run(Arguments::command()),
         #[cfg(feature = "sandbox")]
         Subcommands::Sandbox(options) => runtime.block_on(crosspage::sandbox::run(options)),
     };

@@ -32,6 +32,7 @@ mod tests;
 use crate::clock::now;
 use crate::emergency;
 use crate::engine::{AlertId, Event, EventBody, Reason, System};
+use crate::metrics::{Metrics, WebhookVerdict};
 use crate::opsgenie;
 use crate::pagerduty;
 use crate::store::{Form, Quarantined, Recorded, Store, StoreError, Verdict};
@@ -58,6 +59,8 @@ pub struct Doors {
     pub patience: Patience,
     /// Whether pages get through.
     pub emergency: watch::Receiver<emergency::Status>,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 /// How long a visitor may take; then the connection is given up.
@@ -293,6 +296,7 @@ async fn collect(payload: &mut web::Payload, state: &web::Data<State>) -> Result
 /// One webhook, from its arrival to the one line that is logged of it.
 struct Visit {
     system: System,
+    metrics: Metrics,
     request_id: String,
     started: Instant,
 }
@@ -301,7 +305,8 @@ impl Visit {
     fn new(system: System, webhook_id: Option<&str>, state: &State) -> Self {
         let number = state.requests.fetch_add(1, Ordering::Relaxed);
         let request_id = webhook_id.filter(|id| id.len() <= 100).map_or_else(|| format!("r-{number:x}"), str::to_owned);
-        Self { system, request_id, started: Instant::now() }
+        let metrics = state.doors.metrics.clone();
+        Self { system, metrics, request_id, started: Instant::now() }
     }
 
     async fn record(self, state: &State, event: Event) -> HttpResponse {
@@ -342,7 +347,10 @@ impl Visit {
             duration_ms = self.duration_ms(),
             "a webhook was taken"
         );
-        let status = if is_news(&recorded) { StatusCode::ACCEPTED } else { StatusCode::OK };
+        let status = match self.count(came_to(&recorded)) {
+            WebhookVerdict::Accepted | WebhookVerdict::Quarantined => StatusCode::ACCEPTED,
+            _ => StatusCode::OK,
+        };
         HttpResponse::build(status).json(json!({ "status": verdict, "request_id": self.request_id }))
     }
 
@@ -364,6 +372,7 @@ impl Visit {
                     reason,
                     "an authentic webhook could not be read: it is kept in the quarantine"
                 );
+                self.count(WebhookVerdict::Quarantined);
                 let said = json!({ "status": "quarantined", "request_id": self.request_id });
                 HttpResponse::Accepted().json(said)
             }
@@ -380,6 +389,7 @@ impl Visit {
             duration_ms = self.duration_ms(),
             "a webhook was taken"
         );
+        self.count(WebhookVerdict::Ignored);
         HttpResponse::Ok().json(json!({ "status": "ignored", "request_id": self.request_id }))
     }
 
@@ -390,6 +400,7 @@ impl Visit {
             %error,
             "a webhook was not stored: it is left to the vendor to send it again"
         );
+        self.count(WebhookVerdict::Unavailable);
         HttpResponse::ServiceUnavailable()
             .insert_header(("retry-after", RETRY_AFTER_S))
             .json(json!({ "error": "not stored, send it again later", "request_id": self.request_id }))
@@ -398,7 +409,13 @@ impl Visit {
     fn refused(self, status: StatusCode, why: &str, unread: web::Payload) -> HttpResponse {
         let status_code = status.as_u16();
         warn!(vendor = %self.system, request.id = %self.request_id, status = status_code, why, "a webhook was refused");
+        self.count(if status.is_client_error() { WebhookVerdict::Refused } else { WebhookVerdict::Unavailable });
         answer(status, &json!({ "error": why, "request_id": self.request_id }), unread)
+    }
+
+    fn count(&self, verdict: WebhookVerdict) -> WebhookVerdict {
+        self.metrics.webhook(self.system, verdict);
+        verdict
     }
 
     fn duration_ms(&self) -> u64 {
@@ -427,13 +444,14 @@ fn alerts(recorded: &Recorded) -> Option<String> {
     (!alerts.is_empty()).then(|| alerts.join(", "))
 }
 
-/// Whether anything was put down that was not known before.
-fn is_news(recorded: &Recorded) -> bool {
+/// What is counted of it: whether anything was put down that was not known before.
+fn came_to(recorded: &Recorded) -> WebhookVerdict {
+    let is_news = |reason: &Reason| !matches!(reason, Reason::Ignored | Reason::Unlinked(_) | Reason::Duplicate);
     match &recorded.verdict {
-        Verdict::Repeat => false,
-        Verdict::Waiting | Verdict::Quarantined(_) => true,
-        Verdict::Decided(decisions) => decisions
-            .iter()
-            .any(|(_, reason)| !matches!(reason, Reason::Ignored | Reason::Unlinked(_) | Reason::Duplicate)),
+        Verdict::Repeat => WebhookVerdict::Repeat,
+        Verdict::Quarantined(_) => WebhookVerdict::Quarantined,
+        Verdict::Waiting => WebhookVerdict::Accepted,
+        Verdict::Decided(decisions) if decisions.iter().any(|(_, reason)| is_news(reason)) => WebhookVerdict::Accepted,
+        Verdict::Decided(_) => WebhookVerdict::Ignored,
     }
 }

@@ -37,6 +37,7 @@ impl Crosspage {
             .envs(vars)
             .env("DATABASE_URL", format!("sled://{}", store_in(folder).display()))
             .env("LISTEN_ADDR", "127.0.0.1:0")
+            .env("ADMIN_ADDR", "127.0.0.1:0")
             .current_dir(folder)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -80,6 +80,11 @@ pub(crate) fn rfc3339_s(at_ms: i64) -> String {
     timestamp(at_ms).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
+/// What the `Date` header of an answer says, with seconds.
+pub(crate) fn http_date(at_ms: i64) -> String {
+    timestamp(at_ms).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
 /// Unix milliseconds of an RFC 3339 text.
 pub(crate) fn parse_rfc3339(text: &str) -> Option<i64> {
     text.parse::<Timestamp>().ok().map(Timestamp::as_millisecond)

@@ -1,28 +1,30 @@
 //! Alerts and their incidents.
 
 use clap::Subcommand;
-use serde_json::{Value, json};
+use serde::Serialize;
 
-use super::output::{beginning, moment};
-use super::{Done, Failure, Format, Out};
-use crate::clock::now;
-use crate::engine::{AlertId, Entry, Event, EventBody, Link, Page, Reason, Side};
+use super::access::Access;
+use super::output::beginning;
+use super::{Done, Failure, Format, Out, USUAL_LIST, listed};
+use crate::engine::{AlertId, IncidentId};
+use crate::operator::Which;
+use crate::operator::view::{DeadLetterView, EntryView, LinkView, Ordered};
 use crate::store::book::LONGEST_LIST;
-use crate::store::{Recorded, Store, TimelineEntry, Verdict};
-
-/// How many links are read at once.
-const LINKS: usize = 100;
 
 /// What can be done about links.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// List the links, by their alerts' ids.
+    #[command(after_help = "Example: crosspage links list --paused")]
     List {
         /// Only those that are paused.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "open")]
         paused: bool,
+        /// Only those between whose sides anything may still be told.
+        #[arg(long)]
+        open: bool,
         /// At most so many.
-        #[arg(long, default_value_t = 1000)]
+        #[arg(long, default_value_t = USUAL_LIST)]
         limit: usize,
         /// Those after this alert's.
         #[arg(long, value_name = "ALERT", value_parser = |id: &str| AlertId::try_from(id))]
@@ -30,7 +32,8 @@ pub enum Command {
         #[command(flatten)]
         format: Format,
     },
-    /// Show a link: where both sides stand, what happened and what was made of it, and what is still to be done.
+    /// Show a link: where both sides stand, what is still to be done, and what was given up. `crosspage explain` tells why.
+    #[command(after_help = "Example: crosspage links show 4a3f0d1e-1700000000000")]
     Show {
         /// The alert's id.
         #[arg(value_parser = |id: &str| AlertId::try_from(id))]
@@ -39,6 +42,7 @@ pub enum Command {
         format: Format,
     },
     /// Hold what is still to be done for a link. What happens is put down, and a page still goes out.
+    #[command(after_help = "Example: crosspage links pause 4a3f0d1e-1700000000000 --reason 'a loop'")]
     Pause {
         /// The alert's id.
         #[arg(value_parser = |id: &str| AlertId::try_from(id))]
@@ -50,6 +54,7 @@ pub enum Command {
         format: Format,
     },
     /// End a link for good: nothing is passed on any more, and nothing pages for the alert again.
+    #[command(after_help = "Example: crosspage links unlink 4a3f0d1e-1700000000000")]
     Unlink {
         /// The alert's id.
         #[arg(value_parser = |id: &str| AlertId::try_from(id))]
@@ -57,7 +62,21 @@ pub enum Command {
         #[command(flatten)]
         format: Format,
     },
+    /// Link an alert with an incident by hand: one from before crosspage first ran, or whose link was ended. Nobody is paged; both
+    /// are read, and where they differ the usual rules tell what follows.
+    #[command(after_help = "Example: crosspage links link 4a3f0d1e-1700000000000 Q1ABCDEF2GHIJK")]
+    Link {
+        /// The alert's id.
+        #[arg(value_parser = |id: &str| AlertId::try_from(id))]
+        alert: AlertId,
+        /// The incident's id.
+        #[arg(value_parser = |id: &str| IncidentId::try_from(id))]
+        incident: IncidentId,
+        #[command(flatten)]
+        format: Format,
+    },
     /// Resume a paused link: what was held is sent.
+    #[command(after_help = "Example: crosspage links resume 4a3f0d1e-1700000000000")]
     Resume {
         /// The alert's id.
         #[arg(value_parser = |id: &str| AlertId::try_from(id))]
@@ -68,210 +87,148 @@ pub enum Command {
 }
 
 impl Command {
-    pub(super) async fn run(self, store: &Store) -> Result<Done, Failure> {
+    pub(super) async fn run(self, access: &Access) -> Result<Done, Failure> {
         match self {
-            Self::List { paused, limit, after, format } => list(store, paused, limit, after, format).await,
-            Self::Show { alert, format } => show(store, &alert, format).await,
-            Self::Pause { alert, reason, format } => {
-                let recorded = store.pause(&alert, &reason, now()).await?;
-                ordered(&alert, &recorded, format)
+            Self::List { paused, open, limit, after, format } => {
+                let which = if paused { Which::Paused } else { Which::All };
+                list(access, if open { Which::Open } else { which }, limit, after, format).await
             }
-            Self::Unlink { alert, format } => unlink(store, &alert, format).await,
+            Self::Show { alert, format } => show(access, &alert, format).await,
+            Self::Pause { alert, reason, format } => {
+                let ordered = access.pause(&alert, &reason).await;
+                tell(ordered, &format!("The commands for alert {alert} are held."), format)
+            }
+            Self::Link { alert, incident, format } => {
+                let ordered = access.link_to(&alert, &incident).await;
+                tell(
+                    ordered,
+                    &format!("Alert {alert} is linked with {incident}. Both are read{}.", access.when()),
+                    format,
+                )
+            }
+            Self::Unlink { alert, format } => unlink(access, &alert, format).await,
             Self::Resume { alert, format } => {
-                let recorded = store.resume(&alert, now()).await?;
-                ordered(&alert, &recorded, format)
+                let ordered = access.resume(&alert).await;
+                tell(ordered, &format!("The commands for alert {alert} go on{}.", access.when()), format)
             }
         }
     }
 }
 
 async fn list(
-    store: &Store,
-    paused: bool,
+    access: &Access,
+    which: Which,
     limit: usize,
-    mut after: Option<AlertId>,
+    after: Option<AlertId>,
     format: Format,
 ) -> Result<Done, Failure> {
-    let mut found = Vec::new();
-    let mut more = false;
-    loop {
-        let links = store.links_after(after.take(), LINKS).await?;
-        let Some(last) = links.last() else { break };
-        after = Some(last.alert.clone());
-        found.extend(links.into_iter().filter(|link| !paused || link.paused.is_some()));
-        if found.len() > limit {
-            found.truncate(limit);
-            more = true;
-            break;
-        }
-    }
+    // One more than is shown tells whether there are more.
+    let page = async |after: Option<&str>, limit| access.links(which, after, limit).await;
+    let mut shown = listed(limit.saturating_add(1), after.map(String::from), page).await?.items;
+    let more = shown.len() > limit;
+    shown.truncate(limit);
     let mut output = format.output();
     let heading = ["ALERT", "OPSGENIE", "INCIDENT", "PAGERDUTY", "CHANGED", "PAUSED", "ABOUT"];
-    let none = if paused { "No link is paused." } else { "There are no links." };
-    output.list(&found, &heading, none, row, object)?;
-    if let Some(last) = found.last().filter(|_| more) {
+    let none = match which {
+        Which::All => "There are no links.",
+        Which::Open => "No link is open.",
+        Which::Paused => "No link is paused.",
+    };
+    output.list(&shown, &heading, none, row)?;
+    if let Some(last) = shown.last().filter(|_| more) {
         output.remark(&format!("There are more: go on with --after {}", last.alert))?;
     }
     Ok(Done::All)
 }
 
-async fn show(store: &Store, alert: &AlertId, format: Format) -> Result<Done, Failure> {
-    let mut output = format.output();
-    let Some(link) = store.link(alert).await? else {
-        return not_there(&mut output, alert);
-    };
-    let timeline = store.timeline(alert).await?;
-    let entries = store.entries(alert).await?;
-    let dead: Vec<u64> = store.dead_letters_of(alert).await?.iter().map(|letter| letter.entry.id).collect();
-    if format.json {
-        let mut shown = object(&link);
-        shown["timeline"] = timeline.iter().map(happened).collect();
-        shown["to_do"] = entries.iter().map(to_do).collect();
-        shown["dead_letters"] = json!(dead);
-        output.say("", &shown)?;
-        return cut_short(&mut output, &timeline, &entries);
-    }
-    let page = page(&link);
-    output.remark(&format!("Alert {alert}: {}", link.facts.message.as_deref().unwrap_or("without a headline")))?;
-    output.remark(&format!("Opsgenie: {}. PagerDuty: {page}, {}.", stands(&link.opsgenie), stands(&link.pagerduty)))?;
-    if let Some(paused) = &link.paused {
-        output.remark(&format!("Paused since {}: {}", moment(paused.at), paused.reason))?;
-    }
-    if !dead.is_empty() {
-        let numbers: Vec<_> = dead.iter().map(u64::to_string).collect();
-        output.remark(&format!("Dead letters: {}", numbers.join(", ")))?;
-    }
-    let to_do = |entry: &Entry| {
-        let due = moment(entry.due_at);
-        let (to, trouble) = (entry.command.to.to_string(), entry.trouble.clone().unwrap_or_default());
-        vec![entry.id.to_string(), due, to, entry.command.action.name().to_owned(), trouble]
-    };
-    output
-        .list(&entries, &["TO DO", "DUE", "IN", "WHAT", "TROUBLE"], "Nothing is to be done.", to_do, |_| Value::Null)?;
-    let line = |entry: &TimelineEntry| vec![moment(entry.at), name(&entry.event), entry.reason.to_string()];
-    output.list(&timeline, &["WHEN", "WHAT", "REASON"], "Nothing is known to have happened.", line, |_| Value::Null)?;
-    cut_short(&mut output, &timeline, &entries)
+/// A link, and what hangs on it.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    link: LinkView,
+    /// What is to be carried out for it, oldest first.
+    entries: Vec<EntryView>,
+    /// What was given up for it.
+    dead_letters: Vec<DeadLetterView>,
 }
 
-/// Says where more may be than is shown.
-fn cut_short(output: &mut Out, timeline: &[TimelineEntry], entries: &[Entry]) -> Result<Done, Failure> {
-    if entries.len() >= LONGEST_LIST {
+async fn show(access: &Access, alert: &AlertId, format: Format) -> Result<Done, Failure> {
+    let mut output = format.output();
+    let Some(link) = output.unless_refused(access.link(alert).await)? else { return Ok(Done::NotAll) };
+    let (entries, dead_letters) = (access.entries_of(alert).await?, access.dead_letters_of(alert).await?);
+    let shown = Shown { link, entries, dead_letters };
+    if output.is_json() {
+        output.say("", &shown)?;
+    } else {
+        stands(&mut output, &shown.link)?;
+        let numbers: Vec<_> = shown.dead_letters.iter().map(|letter| letter.entry.number.to_string()).collect();
+        if !numbers.is_empty() {
+            output.line(&format!("Dead letters: {}", numbers.join(", ")))?;
+        }
+        let heading = ["TO DO", "DUE", "IN", "WHAT", "TROUBLE"];
+        output.list(&shown.entries, &heading, "Nothing is to be done.", to_do)?;
+        output.line(&format!("What happened, and why: crosspage explain {alert}"))?;
+    }
+    if shown.entries.len() >= LONGEST_LIST {
         output.remark(&format!("Of what is to be done, no more than the first {LONGEST_LIST} are shown."))?;
     }
-    if timeline.len() >= LONGEST_LIST {
-        output.remark(&format!("Of what has happened, no more than the newest {LONGEST_LIST} are shown."))?;
+    Ok(Done::All)
+}
+
+/// Tells where both sides of a link stand, in a few lines.
+pub(super) fn stands(output: &mut Out, link: &LinkView) -> Result<(), Failure> {
+    let LinkView { alert, message, tiny_id, priority, .. } = link;
+    let about: Vec<String> = tiny_id.iter().map(|tiny| format!("#{tiny}")).chain(priority.clone()).collect();
+    let about = if about.is_empty() { String::new() } else { format!(" ({})", about.join(", ")) };
+    output.line(&format!("Alert {alert}{about}: {}", message.as_deref().unwrap_or("without a headline")))?;
+    output.line(&format!(
+        "Opsgenie: {}. PagerDuty: {}, {}.",
+        link.opsgenie.words(),
+        page(link),
+        link.pagerduty.words()
+    ))?;
+    if let Some(paused) = &link.paused {
+        output.line(&format!("Paused since {}: {}", paused.since, paused.reason))?;
     }
-    Ok(Done::All)
+    Ok(())
 }
 
-async fn unlink(store: &Store, alert: &AlertId, format: Format) -> Result<Done, Failure> {
+async fn unlink(access: &Access, alert: &AlertId, format: Format) -> Result<Done, Failure> {
     let mut output = format.output();
-    let Some(ended) = store.unlink(alert, now()).await? else { return not_there(&mut output, alert) };
-    let (to_do, letters) = (ended.entries.len(), ended.letters.len());
+    let Some(ended) = output.unless_refused(access.unlink(alert).await)? else { return Ok(Done::NotAll) };
+    let (entries, letters) = (ended.entries, ended.dead_letters);
     let sentence =
-        format!("The link of alert {alert} is ended. Dropped with it: {to_do} to be done, {letters} given up.");
-    let dropped = json!({ "to_do": to_do, "dead_letters": letters });
-    output.say(&sentence, &json!({ "alert": alert, "unlinked": true, "dropped": dropped }))?;
+        format!("The link of alert {alert} is ended. Dropped with it: {entries} to be done, {letters} given up.");
+    output.say(&sentence, &ended)?;
     Ok(Done::All)
 }
 
-fn not_there(output: &mut Out, alert: &AlertId) -> Result<Done, Failure> {
-    output.say(&format!("There is no link for alert {alert}."), &json!({ "alert": alert, "found": false }))?;
-    Ok(Done::NotAll)
-}
-
-fn ordered(alert: &AlertId, recorded: &Recorded, format: Format) -> Result<Done, Failure> {
+fn tell(ordered: Result<Ordered, Failure>, sentence: &str, format: Format) -> Result<Done, Failure> {
     let mut output = format.output();
-    let reason = match &recorded.verdict {
-        Verdict::Decided(decisions) => decisions.first().map(|(_, reason)| *reason),
-        Verdict::Repeat | Verdict::Waiting | Verdict::Quarantined(_) => None,
-    };
-    let Some(reason) = reason.filter(|reason| !matches!(reason, Reason::Unlinked(_))) else {
-        return not_there(&mut output, alert);
-    };
-    let sentence = if reason == Reason::InStep {
-        format!("That is so already for alert {alert}.")
-    } else if reason == Reason::Resumed {
-        format!("The commands for alert {alert} go on at the next start.")
-    } else {
-        format!("The commands for alert {alert} are held.")
-    };
-    output.say(&sentence, &json!({ "alert": alert, "result": reason.to_string() }))?;
+    let Some(ordered) = output.unless_refused(ordered)? else { return Ok(Done::NotAll) };
+    let already = format!("That is so already for alert {}.", ordered.link.alert);
+    output.say(if ordered.changed { sentence } else { &already }, &ordered)?;
     Ok(Done::All)
 }
 
-fn row(link: &Link) -> Vec<String> {
+fn row(link: &LinkView) -> Vec<String> {
     vec![
         link.alert.to_string(),
-        stands(&link.opsgenie),
+        link.opsgenie.words(),
         page(link),
-        stands(&link.pagerduty),
-        moment(link.changed_at),
+        link.pagerduty.words(),
+        link.changed_at.to_string(),
         link.paused.as_ref().map_or_else(|| "-".to_owned(), |paused| beginning(&paused.reason)),
-        beginning(link.facts.message.as_deref().unwrap_or_default()),
+        beginning(link.message.as_deref().unwrap_or_default()),
     ]
 }
 
-fn object(link: &Link) -> Value {
-    let status = |side: &Side| side.known.map(|known| known.status);
-    json!({
-        "alert": link.alert,
-        "message": link.facts.message,
-        "incident": link.incident(),
-        "page": page(link),
-        "opsgenie": status(&link.opsgenie),
-        "pagerduty": status(&link.pagerduty),
-        "linked_at": moment(link.linked_at),
-        "changed_at": moment(link.changed_at),
-        "paused": link.paused.as_ref().map(|paused| json!({ "reason": paused.reason, "since": moment(paused.at) })),
-    })
-}
-
-fn happened(entry: &TimelineEntry) -> Value {
-    json!({
-        "at": moment(entry.at),
-        "event": name(&entry.event),
-        "request_id": entry.event.request_id,
-        "reason": entry.reason.to_string(),
-        "commands": entry.commands,
-    })
-}
-
-fn to_do(entry: &Entry) -> Value {
-    json!({
-        "number": entry.id,
-        "to": entry.command.to,
-        "action": entry.command.action.name(),
-        "due_at": moment(entry.due_at),
-        "attempts": entry.attempt,
-        "trouble": entry.trouble,
-    })
+fn to_do(entry: &EntryView) -> Vec<String> {
+    let trouble = entry.trouble.clone().unwrap_or_default();
+    vec![entry.number.to_string(), entry.due_at.to_string(), entry.to.to_string(), entry.action.clone(), trouble]
 }
 
 /// The incident, or how far it has come.
-fn page(link: &Link) -> String {
-    match &link.page {
-        Page::Joining => "being looked at".to_owned(),
-        Page::Pending => "being created".to_owned(),
-        Page::Standing(incident) => incident.to_string(),
-        Page::Dead => "given up".to_owned(),
-        Page::Withheld if link.unlinked => "unlinked".to_owned(),
-        Page::Withheld => "withheld".to_owned(),
-    }
-}
-
-fn stands(side: &Side) -> String {
-    side.known.map_or_else(|| "unknown".to_owned(), |known| known.status.to_string())
-}
-
-fn name(event: &Event) -> String {
-    match &event.body {
-        EventBody::Alert(happened) => format!("alert {}", happened.action.name()),
-        EventBody::Incident(happened) => format!("incident {}", happened.change.name()),
-        EventBody::Settled(settled) => {
-            format!("{} {} ended", settled.entry.command.to, settled.entry.command.action.name())
-        }
-        EventBody::Polled(polled) => format!("looked at {}", polled.seen.name()),
-        EventBody::Operator(operator) => operator.order.name().to_owned(),
-    }
+fn page(link: &LinkView) -> String {
+    link.incident.as_ref().map_or_else(|| link.page.words().to_owned(), ToString::to_string)
 }

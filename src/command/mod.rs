@@ -1,37 +1,77 @@
-//! The operator's commands. Each opens the store itself, which one process at a time can do: crosspage must not run on it.
+//! The operator's commands. What a running crosspage has is asked of its API; without one, a command opens the store itself. Both
+//! give the same views, which are written here, for people or as JSON.
 
+mod access;
+mod check;
+pub mod completions;
 mod dead_letters;
+mod explain;
+pub mod health;
 mod links;
+mod moving;
 mod output;
+mod pagerduty;
 mod quarantine;
+mod reconcile;
+mod remote;
 mod waiting;
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use crate::app::{self, Tuning};
-use crate::clock::now;
-use crate::config::{Config, ConfigError};
-use crate::store::{DatabaseUrl, Settings, Store, StoreError};
+use crate::config::ConfigError;
+use crate::http::InvalidSetting;
+use crate::operator::view::Listed;
+use crate::operator::{LONGEST_PAGE, OperatorError};
+use crate::store::StoreError;
+use access::Access;
 use output::Output;
+use remote::Unanswered;
 
 /// What an operator can look at and have done.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Alerts and their incidents: list them, show one, hold its commands, let them go on, or end it.
+    #[command(subcommand)]
+    Links(links::Command),
+    /// Tell the whole story of an alert or an incident: who did what where, what was made of it and why.
+    #[command(after_help = "Example: crosspage explain 'Disk full'")]
+    Explain(explain::Command),
+    /// Have the running crosspage look at both sides now for what no webhook told, and make up for it.
+    #[command(after_help = "Example: crosspage reconcile --dry-run")]
+    Reconcile(reconcile::Command),
+    /// Write all links into a file, to be taken into another store. crosspage must not run.
+    #[command(after_help = "Example: crosspage export --out links.jsonl")]
+    Export(moving::Export),
+    /// Take in links that `export` has written; into a new store, if there is none. crosspage must not run.
+    #[command(after_help = "Example: crosspage import links.jsonl")]
+    Import(moving::Import),
     /// What was given up: list it, try it again, or leave it undone.
     #[command(subcommand)]
     DeadLetters(dead_letters::Command),
-    /// Webhooks that could not be read: list them, read them again, or drop them.
+    /// Webhooks that could not be read: list them, show one, read them again, or drop them.
     #[command(subcommand)]
     Quarantine(quarantine::Command),
     /// Notes that wait for incidents which are being created.
     #[command(subcommand)]
     Waiting(waiting::Command),
-    /// Alerts and their incidents: list them, show one's story, hold its commands, or let them go on.
-    #[command(subcommand)]
-    Links(links::Command),
+}
+
+/// What helps to set crosspage up.
+#[derive(Debug, Subcommand)]
+pub enum SetUp {
+    /// Try whether everything that crosspage needs is there and works: keys, rights, region, service, webhooks, clocks, store.
+    #[command(
+        after_help = "Nothing is changed, except by --e2e.\n\nExit codes: 0 nothing has failed, 1 something has, 2 the \
+                      configuration is wrong.\n\nExample: crosspage check\nExample: crosspage check --e2e --tag production"
+    )]
+    Check(check::Options),
+    /// Set up PagerDuty's side.
+    #[command(subcommand, name = "pagerduty")]
+    PagerDuty(pagerduty::Command),
 }
 
 /// Nothing of what was asked for is there, or not all of it could be done or told.
@@ -41,10 +81,10 @@ pub const EXIT_SETUP: u8 = 2;
 /// The store cannot be opened, or it or another part has failed. A supervisor should restart crosspage, and an operator
 /// should look.
 pub const EXIT_FAILED: u8 = 3;
-/// The store is in use.
+/// A running crosspage has the store, and cannot be asked.
 const EXIT_IN_USE: u8 = 4;
 
-/// Why a command could not even begin, or broke off.
+/// Why a command could not do what it was told.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error(transparent)]
@@ -52,23 +92,40 @@ enum Failure {
     #[error("there is no database in {}: run this where crosspage runs, with the same settings", .0.display())]
     NoDatabase(PathBuf),
     #[error(
-        "a running crosspage has the database in {}, and only one process can have it: stop that one, run this command \
-         again, and start it again. PagerDuty sends again what it could not deliver meanwhile, and the reconciler makes up for \
-         the rest",
+        "a running crosspage has the database in {}, and {why}. Or stop that one, run this command again, and start it again",
+        .folder.display()
+    )]
+    InUse { folder: PathBuf, why: Unanswered },
+    #[error(
+        "a running crosspage has the database in {}, and this command needs it for itself: stop that one, run this command again, \
+         and start it again",
         .0.display()
     )]
-    InUse(PathBuf),
+    NotAlone(PathBuf),
+    #[error("{0}")]
+    Unreadable(std::io::Error),
+    /// It is not there, or what was asked for means nothing. Commands write it as their answer.
+    #[error("{message}")]
+    Refused { code: String, message: String },
     #[error(transparent)]
-    Store(StoreError),
+    Store(#[from] StoreError),
+    #[error("the running crosspage's store has failed or is closed ({0}): its log tells more")]
+    StoreThere(String),
     #[error("cannot write the answer: {0}")]
     Output(#[from] std::io::Error),
+    #[error("cannot set up the vendors' clients: {0}")]
+    Client(#[from] InvalidSetting),
+    #[error(transparent)]
+    Subscription(#[from] pagerduty::Trouble),
 }
 
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
+impl From<OperatorError> for Failure {
+    fn from(error: OperatorError) -> Self {
         match error {
-            StoreError::Locked { path } => Self::InUse(path),
-            error => Self::Store(error),
+            OperatorError::NotThere(message) => Self::Refused { code: "not_found".to_owned(), message },
+            OperatorError::Unclear(message) => Self::Refused { code: "unclear".to_owned(), message },
+            OperatorError::Conflict(message) => Self::Refused { code: "conflict".to_owned(), message },
+            OperatorError::Store(error) => Self::Store(error),
         }
     }
 }
@@ -76,10 +133,10 @@ impl From<StoreError> for Failure {
 impl Failure {
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::NoDatabase(_) => EXIT_SETUP,
-            Self::InUse(_) => EXIT_IN_USE,
-            Self::Store(_) => EXIT_FAILED,
-            Self::Output(_) => EXIT_NOT_ALL,
+            Self::Config(_) | Self::NoDatabase(_) | Self::Unreadable(_) | Self::Client(_) => EXIT_SETUP,
+            Self::InUse { .. } | Self::NotAlone(_) => EXIT_IN_USE,
+            Self::Store(_) | Self::StoreThere(_) => EXIT_FAILED,
+            Self::Output(_) | Self::Refused { .. } | Self::Subscription(_) => EXIT_NOT_ALL,
         }
     }
 }
@@ -95,45 +152,74 @@ impl Done {
     fn and(self, all: bool) -> Self {
         if all { self } else { Self::NotAll }
     }
-}
 
-/// Does what the command says, and tells how that went by the exit code: 0 done, 1 not there or not (all) done, 2 wrong
-/// set-up, 3 the store has failed, 4 the store is in use.
-pub async fn run(command: Command) -> ExitCode {
-    match carry_out(command).await {
-        Ok(Done::All) => ExitCode::SUCCESS,
-        Ok(Done::NotAll) => ExitCode::from(EXIT_NOT_ALL),
-        Err(failure) => {
-            eprintln!("crosspage: {failure}");
-            ExitCode::from(failure.exit_code())
+    fn exit_code(self) -> ExitCode {
+        match self {
+            Self::All => ExitCode::SUCCESS,
+            Self::NotAll => ExitCode::from(EXIT_NOT_ALL),
         }
     }
 }
 
+/// Does what the command says, and tells how that went by the exit code: 0 done, 1 not there or not (all) done, 2 wrong
+/// set-up, 3 the store has failed, 4 a running crosspage has the store and cannot be asked.
+pub async fn run(command: Command) -> ExitCode {
+    ended(carry_out(command).await.map(Done::exit_code))
+}
+
+/// Does what the command says, and tells how that went by the exit code: 0 done or fine, 1 not done or something has failed,
+/// 2 wrong set-up.
+pub async fn set_up(command: SetUp) -> ExitCode {
+    ended(match command {
+        SetUp::Check(options) => options.run().await,
+        SetUp::PagerDuty(command) => command.run().await.map(Done::exit_code),
+    })
+}
+
+fn ended(done: Result<ExitCode, Failure>) -> ExitCode {
+    done.unwrap_or_else(|failure| {
+        eprintln!("crosspage: {}", output::plain(&failure.to_string()));
+        ExitCode::from(failure.exit_code())
+    })
+}
+
 async fn carry_out(command: Command) -> Result<Done, Failure> {
-    let store = open()?;
+    let access = Access::open(matches!(command, Command::Import(_)))?;
     let done = match command {
-        Command::DeadLetters(command) => command.run(&store).await,
-        Command::Quarantine(command) => command.run(&store).await,
-        Command::Waiting(command) => command.run(&store).await,
-        Command::Links(command) => command.run(&store).await,
+        Command::Links(command) => command.run(&access).await,
+        Command::Explain(command) => command.run(&access).await,
+        Command::Reconcile(command) => command.run(&access).await,
+        Command::Export(command) => command.run(&access).await,
+        Command::Import(command) => command.run(&access).await,
+        Command::DeadLetters(command) => command.run(&access).await,
+        Command::Quarantine(command) => command.run(&access).await,
+        Command::Waiting(command) => command.run(&access).await,
     };
-    // A store that has failed says so here as well, and why.
-    let closed = store.close().await;
+    let closed = access.close().await;
     let done = done?;
     closed?;
     Ok(done)
 }
 
-/// Opens the store that the configuration names. Unlike the server it makes no new one: that would be the wrong folder.
-fn open() -> Result<Store, Failure> {
-    let config = Config::from_env()?;
-    let DatabaseUrl::Sled(folder) = &config.database;
-    if !folder.is_dir() {
-        return Err(Failure::NoDatabase(folder.clone()));
+/// How much of a list is shown unless more is asked for.
+const USUAL_LIST: usize = 1000;
+
+/// At most `limit` items of a list that comes a page at a time, and where it goes on.
+async fn listed<T>(
+    limit: usize,
+    mut after: Option<String>,
+    page: impl AsyncFn(Option<&str>, usize) -> Result<Listed<T>, Failure>,
+) -> Result<Listed<T>, Failure> {
+    let mut items = Vec::new();
+    loop {
+        let next = page(after.as_deref(), (limit - items.len()).clamp(1, LONGEST_PAGE)).await?;
+        items.extend(next.items);
+        items.truncate(limit);
+        after = next.next;
+        if after.is_none() || items.len() >= limit {
+            return Ok(Listed { items, next: after });
+        }
     }
-    let settings = Settings::new(app::policy(&config, &Tuning::default()));
-    Ok(Store::open(&config.database, settings, now())?)
 }
 
 type Out = Output<std::io::Stdout, std::io::Stderr>;
@@ -148,6 +234,7 @@ pub struct Format {
 
 impl Format {
     fn output(self) -> Out {
-        Output::new(std::io::stdout(), std::io::stderr(), self.json)
+        let dims = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+        Output::new(std::io::stdout(), std::io::stderr(), self.json).dimming_if(dims)
     }
 }

@@ -3,9 +3,10 @@
 
 use std::io::{self, Write};
 
-use serde_json::Value;
+use serde::Serialize;
 
-use crate::engine::Timestamp;
+use super::Failure;
+use crate::operator::view::{Problem, ProblemText};
 
 /// How much of a text is shown in a table.
 const TEXT_CHARS: usize = 100;
@@ -15,25 +16,35 @@ pub(super) struct Output<W, A> {
     to: W,
     aside: A,
     json: bool,
+    dims: bool,
 }
 
 impl<W: Write, A: Write> Output<W, A> {
     /// Answers go to `to`; what programs cannot read goes `aside` where answers are JSON.
     pub(super) fn new(to: W, aside: A, json: bool) -> Self {
-        Self { to, aside, json }
+        Self { to, aside, json, dims: false }
+    }
+
+    /// Has what is of less interest stand back, on a terminal that can show that.
+    pub(super) fn dimming_if(self, dims: bool) -> Self {
+        Self { dims, ..self }
+    }
+
+    /// Whether programs read.
+    pub(super) fn is_json(&self) -> bool {
+        self.json
     }
 
     /// Writes a list: a table with a heading, or an array of objects in one line. `none` is said if it is empty.
-    pub(super) fn list<T>(
+    pub(super) fn list<T: Serialize>(
         &mut self,
         items: &[T],
         heading: &[&str],
         none: &str,
         row: impl Fn(&T) -> Vec<String>,
-        json: impl Fn(&T) -> Value,
     ) -> io::Result<()> {
         if self.json {
-            return self.json(&Value::Array(items.iter().map(json).collect()));
+            return self.json(&items);
         }
         if items.is_empty() {
             return self.line(none);
@@ -51,8 +62,21 @@ impl<W: Write, A: Write> Output<W, A> {
     }
 
     /// Writes what came of something: a sentence, or an object in one line.
-    pub(super) fn say(&mut self, sentence: &str, json: &Value) -> io::Result<()> {
+    pub(super) fn say(&mut self, sentence: &str, json: &impl Serialize) -> io::Result<()> {
         if self.json { self.json(json) } else { self.line(sentence) }
+    }
+
+    /// Passes on what was answered. If it is not there, or what was asked for means nothing, that is the answer.
+    pub(super) fn unless_refused<T>(&mut self, answer: Result<T, Failure>) -> Result<Option<T>, Failure> {
+        match answer {
+            Ok(answer) => Ok(Some(answer)),
+            Err(Failure::Refused { code, message }) => {
+                let problem = Problem { error: ProblemText { code, message: message.clone() } };
+                self.say(&message, &problem)?;
+                Ok(None)
+            }
+            Err(failure) => Err(failure),
+        }
     }
 
     /// Writes a line for people; where programs read, beside the answer.
@@ -60,13 +84,18 @@ impl<W: Write, A: Write> Output<W, A> {
         if self.json { if_read(writeln!(self.aside, "{}", plain(sentence))) } else { self.line(sentence) }
     }
 
-    fn line(&mut self, text: &str) -> io::Result<()> {
+    /// Writes a line of less interest.
+    pub(super) fn dim(&mut self, text: &str) -> io::Result<()> {
+        if self.dims { if_read(writeln!(self.to, "\u{1b}[2m{}\u{1b}[0m", plain(text))) } else { self.line(text) }
+    }
+
+    pub(super) fn line(&mut self, text: &str) -> io::Result<()> {
         if_read(writeln!(self.to, "{}", plain(text)))
     }
 
-    fn json(&mut self, value: &Value) -> io::Result<()> {
+    fn json(&mut self, value: &impl Serialize) -> io::Result<()> {
         let mut line = String::new();
-        for c in value.to_string().chars() {
+        for c in serde_json::to_string(value)?.chars() {
             // They stand inside of texts only.
             if is_harmful(c) { line.push_str(&format!("\\u{:04x}", u32::from(c))) } else { line.push(c) }
         }
@@ -76,7 +105,7 @@ impl<W: Write, A: Write> Output<W, A> {
 
 /// What is written to a closed pipe counts as written: whoever reads by `head` has seen enough, and a command must not be left
 /// half done for that.
-fn if_read(written: io::Result<()>) -> io::Result<()> {
+pub(super) fn if_read(written: io::Result<()>) -> io::Result<()> {
     match written {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written,
@@ -97,11 +126,6 @@ pub(super) fn beginning(text: &str) -> String {
     cut
 }
 
-/// A moment, for people and programs alike.
-pub(super) fn moment(at: Timestamp) -> String {
-    jiff::Timestamp::from_millisecond(at.as_millis()).map_or_else(|_| at.as_millis().to_string(), |at| at.to_string())
-}
-
 /// Control characters, and those that turn the direction of what follows.
 fn is_harmful(c: char) -> bool {
     c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -113,7 +137,7 @@ fn shown(cell: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -135,9 +159,7 @@ mod tests {
 
     #[test]
     fn no_control_character_reaches_a_terminal() {
-        let table = written(false, |output| {
-            output.list(&[EVIL], &["TEXT"], "none", |text| vec![(*text).to_owned()], |_| Value::Null)
-        });
+        let table = written(false, |output| output.list(&[EVIL], &["TEXT"], "none", |text| vec![(*text).to_owned()]));
         assert_eq!(table, "TEXT\na [2Jb c d e ä\n");
         assert_eq!(written(false, |output| output.say(EVIL, &Value::Null)), "a [2Jb c d e ä\n");
         assert_eq!(written(false, |output| output.remark(EVIL)), "a [2Jb c d e ä\n");
@@ -148,13 +170,10 @@ mod tests {
         let line = written(true, |output| output.say("", &json!({ "text": EVIL })));
         assert_eq!(line.matches(is_harmful).collect::<String>(), "\n");
         assert_eq!(serde_json::from_str::<Value>(&line).unwrap()["text"], EVIL);
-        let list = written(true, |output| output.list(&[EVIL], &[], "", |_| Vec::new(), |text| json!(text)));
+        let list = written(true, |output| output.list(&[EVIL], &[], "", |_| Vec::new()));
         assert_eq!(serde_json::from_str::<Value>(&list).unwrap(), json!([EVIL]));
         assert_eq!(both(true, |output| output.remark("for\npeople")), ["", "for people\n"]);
-        assert_eq!(
-            written(true, |output| output.list(&[] as &[u8], &[], "none", |_| Vec::new(), |_| json!(1))),
-            "[]\n"
-        );
+        assert_eq!(written(true, |output| output.list(&[] as &[u8], &[], "none", |_| Vec::new())), "[]\n");
     }
 
     #[test]
@@ -173,7 +192,7 @@ mod tests {
             let mut closed = output(io::ErrorKind::BrokenPipe);
             closed.say("done", &json!(1)).unwrap();
             closed.remark("nobody listens").unwrap();
-            closed.list(&[1], &["N"], "none", |_| vec!["1".to_owned()], |n| json!(n)).unwrap();
+            closed.list(&[1], &["N"], "none", |_| vec!["1".to_owned()]).unwrap();
             let mut full = output(io::ErrorKind::StorageFull);
             assert_eq!(full.say("done", &json!(1)).unwrap_err().kind(), io::ErrorKind::StorageFull);
         }
@@ -183,12 +202,9 @@ mod tests {
     fn columns_stand_below_each_other() {
         let rows = [("1", "ä"), ("22", "b")];
         let row = |row: &(&str, &str)| vec![row.0.to_owned(), row.1.to_owned(), "x".to_owned()];
-        let table = written(false, |output| output.list(&rows, &["N", "WHAT", ""], "", row, |_| Value::Null));
+        let table = written(false, |output| output.list(&rows, &["N", "WHAT", ""], "", row));
         assert_eq!(table, "N   WHAT\n1   ä     x\n22  b     x\n");
-        assert_eq!(
-            written(false, |output| output.list(&[] as &[u8], &["N"], "none", |_| Vec::new(), |_| json!(1))),
-            "none\n"
-        );
+        assert_eq!(written(false, |output| output.list(&[] as &[u8], &["N"], "none", |_| Vec::new())), "none\n");
     }
 
     #[test]
@@ -200,7 +216,10 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_is_told_by_the_clock_of_the_world() {
-        assert_eq!(moment(Timestamp::from_millis(1_800_000_000_123)), "2027-01-15T08:00:00.123Z");
+    fn what_is_of_less_interest_stands_back_only_where_that_shows() {
+        assert_eq!(written(false, |output| output.dim(EVIL)), "a [2Jb c d e ä\n");
+        let mut answer = Vec::new();
+        Output::new(&mut answer, Vec::new(), false).dimming_if(true).dim(EVIL).unwrap();
+        assert_eq!(String::from_utf8(answer).unwrap(), "\u{1b}[2ma [2Jb c d e ä\u{1b}[0m\n");
     }
 }

@@ -1,23 +1,34 @@
 //! Webhooks that could not be read.
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
 
-use super::output::moment;
-use super::{Done, Failure, Format, Out};
-use crate::operator::{Replayed, replay};
-use crate::store::{Quarantined, Store, Verdict};
+use super::access::Access;
+use super::{Done, Failure, Format, Out, USUAL_LIST, listed};
+use crate::operator::view::QuarantinedView;
 
 /// What can be done about the quarantine.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// List what could not be read, oldest first; with `--json` also what was sent.
+    /// List what could not be read, oldest first.
+    #[command(after_help = "Example: crosspage quarantine list --json")]
     List {
+        /// At most so many.
+        #[arg(long, default_value_t = USUAL_LIST)]
+        limit: usize,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Show what was sent.
+    #[command(after_help = "Example: crosspage quarantine show 4")]
+    Show {
+        /// The number, as `list` shows it.
+        number: u64,
         #[command(flatten)]
         format: Format,
     },
     /// Read it again, perhaps by a newer version: what can be read now is taken in, the rest stays. A creation pages only if
     /// the alert is open still.
+    #[command(after_help = "Example: crosspage quarantine replay --all")]
     Replay {
         #[command(flatten)]
         which: Which,
@@ -25,6 +36,7 @@ pub enum Command {
         format: Format,
     },
     /// Drop it for good.
+    #[command(after_help = "Example: crosspage quarantine discard 4 7")]
     Discard {
         #[command(flatten)]
         which: Which,
@@ -46,11 +58,12 @@ pub struct Which {
 }
 
 impl Command {
-    pub(super) async fn run(self, store: &Store) -> Result<Done, Failure> {
+    pub(super) async fn run(self, access: &Access) -> Result<Done, Failure> {
         match self {
-            Self::List { format } => list(store, format).await,
-            Self::Replay { which, format } => replay_all(store, which, format).await,
-            Self::Discard { which, format } => discard(store, which, format).await,
+            Self::List { limit, format } => list(access, limit, format).await,
+            Self::Show { number, format } => show(access, number, format).await,
+            Self::Replay { which, format } => replay_all(access, which, format).await,
+            Self::Discard { which, format } => discard(access, which, format).await,
         }
     }
 }
@@ -58,103 +71,67 @@ impl Command {
 impl Which {
     /// The numbers of what is meant, however much there is. If that is nothing, it is said. What comes in meanwhile is not
     /// meant, so that what goes back into the quarantine is not taken for ever.
-    async fn numbers(self, store: &Store, output: &mut Out) -> Result<Vec<u64>, Failure> {
+    async fn numbers(self, access: &Access, output: &mut Out) -> Result<Vec<u64>, Failure> {
         if !self.numbers.is_empty() {
             return Ok(self.numbers);
         }
-        let mut numbers = Vec::new();
-        let mut items = store.quarantined().await?;
-        while let Some((last, _)) = items.last() {
-            let last = *last;
-            numbers.extend(items.iter().map(|(number, _)| *number));
-            items = store.quarantined_after(last).await?;
-        }
-        if numbers.is_empty() {
+        let all = listed(usize::MAX, None, async |after, limit| access.quarantine(after, limit).await).await?;
+        if all.items.is_empty() {
             output.remark("The quarantine is empty.")?;
         }
-        Ok(numbers)
+        Ok(all.items.iter().map(|item| item.number).collect())
     }
 }
 
-async fn list(store: &Store, format: Format) -> Result<Done, Failure> {
-    let items = store.quarantined().await?;
-    let summary = store.summary().await?;
+async fn list(access: &Access, limit: usize, format: Format) -> Result<Done, Failure> {
+    let shown = listed(limit, None, async |after, limit| access.quarantine(after, limit).await).await?.items;
+    let status = access.status().await?;
     let mut output = format.output();
-    output.list(&items, &["NUMBER", "CAME", "FROM", "BYTES", "WHY"], "The quarantine is empty.", row, object)?;
-    if summary.quarantined > items.len() as u64 {
-        output.remark(&format!("The first {} of {} are shown.", items.len(), summary.quarantined))?;
+    output.list(&shown, &["NUMBER", "CAME", "FROM", "BYTES", "WHY"], "The quarantine is empty.", row)?;
+    if status.quarantined > shown.len() as u64 {
+        output.remark(&format!("The first {} of {} are shown.", shown.len(), status.quarantined))?;
     }
-    if summary.quarantine_expired > 0 {
-        output.remark(&format!("Dropped since they were too old: {}.", summary.quarantine_expired))?;
+    if status.quarantine_expired > 0 {
+        output.remark(&format!("Dropped since they were too old: {}.", status.quarantine_expired))?;
     }
     Ok(Done::All)
 }
 
-async fn replay_all(store: &Store, which: Which, format: Format) -> Result<Done, Failure> {
+async fn show(access: &Access, number: u64, format: Format) -> Result<Done, Failure> {
     let mut output = format.output();
-    let mut done = Done::All;
-    for number in which.numbers(store, &mut output).await? {
-        let replayed = replay(store, number).await?;
-        let (taken, what) = match &replayed {
-            Replayed::Recorded(recorded) => (true, said(&recorded.verdict)),
-            Replayed::NothingToDo(event_type) => (true, format!("nothing to do for {event_type}")),
-            Replayed::Unreadable(reason) => (false, format!("it cannot be read still: {reason}")),
-            Replayed::NotThere => {
-                done = Done::NotAll;
-                not_there(&mut output, number)?;
-                continue;
-            }
-        };
-        done = done.and(taken);
-        output.say(&format!("{number}: {what}."), &json!({ "number": number, "taken": taken, "what": what }))?;
-    }
-    Ok(done)
+    let Some(item) = output.unless_refused(access.quarantined(number).await)? else { return Ok(Done::NotAll) };
+    let body = item.body.as_deref().unwrap_or("(what was sent is hidden: ADMIN_NOTE_TEXTS)");
+    output.say(body, &item)?;
+    Ok(Done::All)
 }
 
-async fn discard(store: &Store, which: Which, format: Format) -> Result<Done, Failure> {
+async fn replay_all(access: &Access, which: Which, format: Format) -> Result<Done, Failure> {
     let mut output = format.output();
     let mut done = Done::All;
-    for number in which.numbers(store, &mut output).await? {
-        if store.discard_quarantined(number).await?.is_some() {
-            output.say(&format!("{number}: dropped."), &json!({ "number": number, "discarded": true }))?;
-        } else {
-            done = Done::NotAll;
-            not_there(&mut output, number)?;
+    for number in which.numbers(access, &mut output).await? {
+        let replayed = output.unless_refused(access.replay(number).await)?;
+        done = done.and(replayed.as_ref().is_some_and(|replayed| replayed.taken));
+        if let Some(replayed) = replayed {
+            output.say(&format!("{number}: {}.", replayed.what), &replayed)?;
         }
     }
     Ok(done)
 }
 
-fn not_there(output: &mut Out, number: u64) -> Result<(), Failure> {
-    let sentence = format!("{number}: no such number: `crosspage quarantine list` shows them.");
-    Ok(output.say(&sentence, &json!({ "number": number, "found": false }))?)
-}
-
-fn said(verdict: &Verdict) -> String {
-    match verdict {
-        Verdict::Repeat => "it had come again meanwhile, and was taken then".to_owned(),
-        Verdict::Waiting => "it waits for its incident, which is being created".to_owned(),
-        Verdict::Quarantined(number) => format!("it lies in the quarantine again, as {number}"),
-        Verdict::Decided(decisions) => {
-            let reasons: Vec<_> = decisions.iter().map(|(_, reason)| reason.to_string()).collect();
-            reasons.join(", ")
+async fn discard(access: &Access, which: Which, format: Format) -> Result<Done, Failure> {
+    let mut output = format.output();
+    let mut done = Done::All;
+    for number in which.numbers(access, &mut output).await? {
+        let dropped = output.unless_refused(access.drop_quarantined(number).await)?;
+        done = done.and(dropped.is_some());
+        if let Some(dropped) = dropped {
+            output.say(&format!("{number}: dropped."), &dropped)?;
         }
     }
+    Ok(done)
 }
 
-fn row((number, item): &(u64, Quarantined)) -> Vec<String> {
-    let (came, from) = (moment(item.received_at), item.system.to_string());
-    vec![number.to_string(), came, from, item.body.len().to_string(), item.reason.clone()]
-}
-
-fn object((number, item): &(u64, Quarantined)) -> Value {
-    json!({
-        "number": number,
-        "system": item.system,
-        "received_at": moment(item.received_at),
-        "reason": item.reason,
-        "request_id": item.request_id,
-        "form": item.form,
-        "body": String::from_utf8_lossy(&item.body),
-    })
+fn row(item: &QuarantinedView) -> Vec<String> {
+    let (came, from) = (item.received_at.to_string(), item.system.to_string());
+    vec![item.number.to_string(), came, from, item.bytes.to_string(), item.reason.clone()]
 }

@@ -30,6 +30,8 @@ pub struct Config {
     pub opsgenie: Opsgenie,
     /// Where webhooks are received.
     pub listen: SocketAddr,
+    /// Where operators are served.
+    pub admin: Admin,
     /// Where everything is kept.
     pub database: DatabaseUrl,
     /// What a resolved incident does to its alert.
@@ -43,7 +45,7 @@ pub struct Config {
     /// Which log lines are written, in the form of `RUST_LOG`.
     pub log_filter: String,
     /// What is allowed but unwise, to be logged at start.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Problem>,
 }
 
 /// What is needed to talk and listen to PagerDuty.
@@ -61,6 +63,8 @@ pub struct PagerDuty {
     pub user: String,
     /// What paths are appended to, without a slash at its end.
     pub api_url: String,
+    /// The vendor's other region, if `api_url` is one of its own; none for a gateway.
+    pub other_region: Option<Region>,
     /// Calls a minute.
     pub rate_limit: u32,
     /// The key of an Events API v2 integration, by which somebody is told when pages do not get through.
@@ -82,6 +86,8 @@ pub struct Opsgenie {
     pub webhook_token: Option<SecretString>,
     /// What paths are appended to, without a slash at its end.
     pub api_url: String,
+    /// The vendor's other region, if `api_url` is one of its own; none for a gateway.
+    pub other_region: Option<Region>,
     /// Calls a minute.
     pub rate_limit: u32,
     /// Which alerts may page though their creation was missed, in Opsgenie's search language; all, if there is none.
@@ -89,6 +95,40 @@ pub struct Opsgenie {
     /// What precedes an alert's id in the address of its page; none when `api_url` is not Opsgenie's own. Nobody could
     /// verify the form of these addresses, so they are good for a link that a person may follow and for nothing else.
     pub alert_page: Option<String>,
+}
+
+/// The operator's listener.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// What everybody must show. Never missing where it listens off loopback.
+    pub token: Option<SecretString>,
+    /// By which names it may be asked beside those of loopback, in lower case.
+    pub hosts: Vec<String>,
+    /// Whether what people wrote is shown.
+    pub shows_note_texts: bool,
+}
+
+/// A region of a vendor's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// What the configuration calls it.
+    pub name: &'static str,
+    /// Where its API is.
+    pub api_url: String,
+}
+
+impl Region {
+    /// The other one of the vendor's two regions, if `api_url` is one of them.
+    fn other_than(api_url: &str, us: &str, eu: &str) -> Option<Self> {
+        let (name, other) = match api_url {
+            here if here == us => ("eu", eu),
+            here if here == eu => ("us", us),
+            _ => return None,
+        };
+        Some(Self { name, api_url: other.to_owned() })
+    }
 }
 
 /// Everything that is wrong with the environment.
@@ -111,8 +151,6 @@ impl Config {
     /// Reads the process environment and, behind it, `.env` in the working directory.
     pub fn from_env() -> Result<Self, ConfigError> {
         let file = EnvFile::read(Path::new(".env"))?;
-        // What is not UTF-8 is refused by the replacement character in it.
-        let process = |key: &str| env::var_os(key).map(|value| value.to_string_lossy().into_owned());
         let mut config = Self::from_vars(|key| process(key).or_else(|| file.get(key)))?;
 
         let mut keys: Vec<_> = env::vars_os().map(|(key, _)| key.to_string_lossy().into_owned()).collect();
@@ -126,7 +164,9 @@ impl Config {
         let mut vars = Vars::new(lookup);
         let pagerduty = PagerDuty::read(&mut vars);
         let opsgenie = Opsgenie::read(&mut vars);
+        let admin = Admin::read(&mut vars);
         let config = Self {
+            admin,
             listen: vars.optional("LISTEN_ADDR", vars::listen).unwrap_or_else(|| ([0, 0, 0, 0], 5001).into()),
             database: vars
                 .optional("DATABASE_URL", database)
@@ -157,7 +197,24 @@ impl Config {
     }
 }
 
+/// What the process environment says. What is not UTF-8 is refused by the replacement character in it.
+fn process(key: &str) -> Option<String> {
+    env::var_os(key).map(|value| value.to_string_lossy().into_owned())
+}
+
 impl PagerDuty {
+    /// Reads the same as [`Config::from_env`] does, before there is a webhook subscription: then there are no secrets.
+    pub fn before_the_webhook() -> Result<Self, ConfigError> {
+        let file = EnvFile::read(Path::new(".env"))?;
+        let of_the_webhook = |key: &str| key.starts_with("PAGERDUTY_WEBHOOK_SECRET");
+        let lookup = |key: &str| process(key).or_else(|| file.get(key)).filter(|_| !of_the_webhook(key));
+        let mut vars = Vars::new(lookup);
+        let read = Self::read(&mut vars);
+        let mut problems = vars.into_problems();
+        problems.retain(|problem| !of_the_webhook(&problem.key));
+        if problems.is_empty() { Ok(read) } else { Err(ConfigError { problems }) }
+    }
+
     const US: &str = "https://api.pagerduty.com";
     const EU: &str = "https://api.eu.pagerduty.com";
     const US_EVENTS: &str = "https://events.pagerduty.com";
@@ -167,6 +224,7 @@ impl PagerDuty {
         let us = (Self::US, Self::US_EVENTS);
         let preset = vars.optional("PAGERDUTY_REGION", vars::word(&[("us", us), ("eu", (Self::EU, Self::EU_EVENTS))]));
         let (api, events) = preset.unwrap_or(us);
+        let api_url = vars.optional("PAGERDUTY_API_URL", vars::base_url).unwrap_or_else(|| api.to_owned());
         Self {
             api_key: vars.required("PAGERDUTY_API_KEY", "a REST API key that may write", vars::header_secret),
             service_id: vars.required("PAGERDUTY_SERVICE_ID", "the id of the service to page", vars::id),
@@ -177,7 +235,8 @@ impl PagerDuty {
             ),
             email: vars.required("PAGERDUTY_EMAIL", "the automation user's e-mail address", vars::email),
             user: vars.required("PAGERDUTY_USER", "the automation user's name", vars::name),
-            api_url: vars.optional("PAGERDUTY_API_URL", vars::base_url).unwrap_or_else(|| api.to_owned()),
+            other_region: Region::other_than(&api_url, Self::US, Self::EU),
+            api_url,
             rate_limit: vars.optional("PAGERDUTY_RATE_LIMIT", rate_limit).unwrap_or(900),
             fallback_routing_key: vars.optional("PAGERDUTY_FALLBACK_ROUTING_KEY", vars::routing_key),
             events_url: vars.optional("PAGERDUTY_EVENTS_URL", vars::base_url).unwrap_or_else(|| events.to_owned()),
@@ -207,10 +266,30 @@ impl Opsgenie {
             ),
             user: vars.optional("OPSGENIE_USER", vars::name).unwrap_or_else(|| "crosspage".to_owned()),
             webhook_token: vars.optional("OPSGENIE_WEBHOOK_TOKEN", vars::header_secret),
+            other_region: Region::other_than(&api_url, Self::US, Self::EU),
             api_url,
             rate_limit: vars.optional("OPSGENIE_RATE_LIMIT", rate_limit).unwrap_or(900),
             query: vars.optional("OPSGENIE_QUERY", vars::query),
             alert_page,
+        }
+    }
+}
+
+impl Admin {
+    fn read(vars: &mut Vars<impl Fn(&str) -> Option<String>>) -> Self {
+        let listen = vars.optional("ADMIN_ADDR", vars::admin_listen).unwrap_or_else(|| ([127, 0, 0, 1], 5002).into());
+        let token = vars.optional("ADMIN_TOKEN", vars::token);
+        if token.is_none() && !listen.ip().is_loopback() && !vars.has_problem("ADMIN_TOKEN") {
+            let text = "is missing: ADMIN_ADDR can be reached from other hosts, so operators must show a token";
+            vars.report("ADMIN_TOKEN", text);
+        }
+        Self {
+            listen,
+            token,
+            hosts: vars.optional("ADMIN_HOSTS", vars::hosts).unwrap_or_default(),
+            shows_note_texts: vars
+                .optional("ADMIN_NOTE_TEXTS", vars::word(&[("show", true), ("hide", false)]))
+                .unwrap_or(true),
         }
     }
 }
@@ -260,29 +339,31 @@ fn log_filter(text: &str) -> Result<String, &'static str> {
     }
 }
 
-fn warnings(opsgenie: &Opsgenie) -> Vec<String> {
+fn warnings(opsgenie: &Opsgenie) -> Vec<Problem> {
+    let warning = |key: &str, text: &str| Problem { key: key.to_owned(), text: text.to_owned() };
     let mut warnings = Vec::new();
     if opsgenie.webhook_token.is_none() {
-        let text =
-            "OPSGENIE_WEBHOOK_TOKEN is not set: an integration's id is no secret, so whoever knows it can page people";
-        warnings.push(text.to_owned());
+        let text = "is not set: an integration's id is no secret, so whoever knows it can page people";
+        warnings.push(warning("OPSGENIE_WEBHOOK_TOKEN", text));
     }
     if opsgenie.user.contains('@') {
-        let text =
-            "OPSGENIE_USER looks like a person's address: what that person does would be taken for an echo of ours";
-        warnings.push(text.to_owned());
+        let text = "looks like a person's address: what that person does would be taken for an echo of ours";
+        warnings.push(warning("OPSGENIE_USER", text));
     }
     warnings
 }
 
 /// Warnings about keys that look like ours and mean nothing.
-fn unknown_keys(mut keys: Vec<String>) -> Vec<String> {
+fn unknown_keys(mut keys: Vec<String>) -> Vec<Problem> {
     keys.sort_unstable();
     keys.dedup();
     let known = |key: &str| KEYS.contains(&key) || key.strip_suffix("_FILE").is_some_and(|key| SECRETS.contains(&key));
     keys.iter()
-        .filter(|key| key.starts_with("PAGERDUTY_") || key.starts_with("OPSGENIE_"))
+        .filter(|key| ["PAGERDUTY_", "OPSGENIE_", "ADMIN_"].iter().any(|prefix| key.starts_with(prefix)))
         .filter(|key| !known(key))
-        .map(|key| format!("{} means nothing to crosspage: is it misspelt?", key.escape_debug()))
+        .map(|key| {
+            let text = "means nothing to crosspage: is it misspelt?".to_owned();
+            Problem { key: key.escape_debug().to_string(), text }
+        })
         .collect()
 }

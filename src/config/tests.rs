@@ -56,6 +56,8 @@ fn the_required_seven_are_enough() {
     assert_eq!(config.opsgenie.rate_limit, 900);
     assert_eq!(config.opsgenie.alert_page.as_deref(), Some("https://app.opsgenie.com/alert/detail/"));
     assert_eq!(config.listen.to_string(), "0.0.0.0:5001");
+    assert_eq!(config.admin.listen.to_string(), "127.0.0.1:5002");
+    assert!(config.admin.token.is_none() && config.admin.hosts.is_empty());
     assert_eq!(config.database, DatabaseUrl::Sled("data/crosspage".into()));
     assert_eq!(config.on_pagerduty_resolved, OnResolved::Note);
     assert_eq!(config.retention, Duration::from_secs(30 * 86_400));
@@ -125,6 +127,12 @@ fn each_problem_names_its_key_and_what_to_do() {
         ("LISTEN_ADDR", Some("127.0.0.1"), "IP address"),
         ("LISTEN_ADDR", Some("::1:99999"), "IP address"),
         ("LISTEN_ADDR", Some(":65536"), "IP address"),
+        ("ADMIN_ADDR", Some("localhost:5002"), "IP address"),
+        ("ADMIN_TOKEN", Some(""), "is empty"),
+        ("ADMIN_TOKEN", Some("hunter"), "at least 16 characters"),
+        ("ADMIN_TOKEN", Some("hunter2hunter2hunter 2"), "cannot be sent"),
+        ("ADMIN_HOSTS", Some("crosspage.example.com:5002"), "without a port"),
+        ("ADMIN_HOSTS", Some("a,,b"), "empty item"),
         ("DATABASE_URL", Some("postgres://u:hunter@db/x"), "PostgreSQL, which is not supported yet"),
         ("DATABASE_URL", Some("postgresql://db/x"), "PostgreSQL, which is not supported yet"),
         ("DATABASE_URL", Some("mysql://u:hunter@db/x"), "must be sled://PATH"),
@@ -190,6 +198,22 @@ fn values_are_read() {
 }
 
 #[test]
+fn off_loopback_operators_need_a_token() {
+    let token = ("ADMIN_TOKEN", Some("hunter2hunter2hunter2"));
+    for (text, address) in [("5003", "127.0.0.1:5003"), (":5003", "127.0.0.1:5003"), ("[::1]:1", "[::1]:1")] {
+        assert_eq!(with("ADMIN_ADDR", text).admin.listen.to_string(), address);
+    }
+    for text in ["0.0.0.0:5002", "[::]:5002", "10.0.0.1:5002"] {
+        let error = read(&[("ADMIN_ADDR", Some(text))]).unwrap_err();
+        assert_eq!((error.problems.len(), error.problems[0].key.as_str()), (1, "ADMIN_TOKEN"), "{text}: {error}");
+        assert!(read(&[("ADMIN_ADDR", Some(text)), token]).unwrap().admin.token.is_some());
+        let short = read(&[("ADMIN_ADDR", Some(text)), ("ADMIN_TOKEN", Some("hunter"))]).unwrap_err();
+        assert_eq!(short.problems.len(), 1, "one problem is told once: {short}");
+    }
+    assert_eq!(with("ADMIN_HOSTS", "Pager.example.com, b").admin.hosts, ["pager.example.com", "b"]);
+}
+
+#[test]
 fn an_api_url_wins_over_the_region_and_has_no_alert_page() {
     let eu = with("OPSGENIE_REGION", "eu").opsgenie;
     assert_eq!(eu.api_url, "https://api.eu.opsgenie.com");
@@ -205,7 +229,20 @@ fn an_api_url_wins_over_the_region_and_has_no_alert_page() {
         let opsgenie = read(&[("OPSGENIE_REGION", Some("eu")), ("OPSGENIE_API_URL", Some(text))]).unwrap().opsgenie;
         assert_eq!(opsgenie.api_url, url);
         assert_eq!(opsgenie.alert_page, None);
+        assert_eq!(opsgenie.other_region, None);
     }
+}
+
+#[test]
+fn the_other_region_is_known_where_the_address_is_the_vendors_own() {
+    let region = |name, api_url: &str| Some(Region { name, api_url: api_url.to_owned() });
+    let us = read(&[]).unwrap();
+    assert_eq!(us.pagerduty.other_region, region("eu", "https://api.eu.pagerduty.com"));
+    assert_eq!(us.opsgenie.other_region, region("eu", "https://api.eu.opsgenie.com"));
+    let eu = read(&[("PAGERDUTY_REGION", Some("eu")), ("OPSGENIE_API_URL", Some("https://api.eu.opsgenie.com/"))]);
+    let eu = eu.unwrap();
+    assert_eq!(eu.pagerduty.other_region, region("us", "https://api.pagerduty.com"));
+    assert_eq!(eu.opsgenie.other_region, region("us", "https://api.opsgenie.com"));
 }
 
 #[test]
@@ -233,6 +270,7 @@ fn a_secret_may_come_from_a_file() {
             "PAGERDUTY_WEBHOOK_SECRET" => &config.pagerduty.webhook_secrets[0],
             "PAGERDUTY_FALLBACK_ROUTING_KEY" => config.pagerduty.fallback_routing_key.as_ref().unwrap(),
             "OPSGENIE_API_KEY" => &config.opsgenie.api_key,
+            "ADMIN_TOKEN" => config.admin.token.as_ref().unwrap(),
             _ => config.opsgenie.webhook_token.as_ref().unwrap(),
         };
         assert_eq!(secret.expose_secret(), from_file);
@@ -270,14 +308,14 @@ fn debug_shows_no_secret() {
 #[test]
 fn what_is_unwise_is_warned_of() {
     let safe = ("OPSGENIE_WEBHOOK_TOKEN", Some("hunter"));
-    assert_eq!(read(&[safe]).unwrap().warnings, [""; 0]);
+    assert_eq!(read(&[safe]).unwrap().warnings, []);
     let warnings = read(&[safe, ("OPSGENIE_USER", Some("ann@example.com"))]).unwrap().warnings;
-    assert!(warnings.len() == 1 && warnings[0].starts_with("OPSGENIE_USER"), "{warnings:?}");
-    assert!(read(&[]).unwrap().warnings[0].starts_with("OPSGENIE_WEBHOOK_TOKEN"));
+    assert!(warnings.len() == 1 && warnings[0].key == "OPSGENIE_USER", "{warnings:?}");
+    assert_eq!(read(&[]).unwrap().warnings[0].key, "OPSGENIE_WEBHOOK_TOKEN");
 
     let keys = ["PAGERDUTY_API_TOKEN", "OPSGENIE_USER_FILE", "OPSGENIE_API_KEY_FILE", "PAGERDUTY_EMAIL", "PATH"];
     let warnings = unknown_keys(keys.map(str::to_owned).into());
-    let named: Vec<_> = warnings.iter().map(|warning| warning.split(' ').next().unwrap()).collect();
+    let named: Vec<_> = warnings.iter().map(|warning| warning.key.as_str()).collect();
     assert_eq!(named, ["OPSGENIE_USER_FILE", "PAGERDUTY_API_TOKEN"]);
 }
 
@@ -318,7 +356,14 @@ fn the_example_is_accepted_and_tells_the_true_defaults() {
     let mut text = fs::read_to_string(EXAMPLE).unwrap();
     for key in KEYS {
         // These have no default that could be written down.
-        let undefined = ["PAGERDUTY_FALLBACK_ROUTING_KEY", "OPSGENIE_WEBHOOK_TOKEN", "OPSGENIE_QUERY", "LOG_FORMAT"];
+        let undefined = [
+            "PAGERDUTY_FALLBACK_ROUTING_KEY",
+            "OPSGENIE_WEBHOOK_TOKEN",
+            "OPSGENIE_QUERY",
+            "ADMIN_TOKEN",
+            "ADMIN_HOSTS",
+            "LOG_FORMAT",
+        ];
         if !undefined.contains(&key) {
             text = text.replace(&format!("# {key}="), &format!("{key}="));
         }

@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use super::Problem;
 
 /// Every key but the `<KEY>_FILE` of the secrets.
-pub(super) const KEYS: [&str; 25] = [
+pub(super) const KEYS: [&str; 29] = [
     "PAGERDUTY_API_KEY",
     "PAGERDUTY_SERVICE_ID",
     "PAGERDUTY_WEBHOOK_SECRET",
@@ -32,6 +32,10 @@ pub(super) const KEYS: [&str; 25] = [
     "OPSGENIE_QUERY",
     "RECONCILE_INTERVAL_S",
     "LISTEN_ADDR",
+    "ADMIN_ADDR",
+    "ADMIN_TOKEN",
+    "ADMIN_HOSTS",
+    "ADMIN_NOTE_TEXTS",
     "DATABASE_URL",
     "ON_PAGERDUTY_RESOLVED",
     "RETENTION_DAYS",
@@ -40,12 +44,13 @@ pub(super) const KEYS: [&str; 25] = [
 ];
 
 /// The keys whose values are shown nowhere, and which may come from a file.
-pub(super) const SECRETS: [&str; 5] = [
+pub(super) const SECRETS: [&str; 6] = [
     "PAGERDUTY_API_KEY",
     "PAGERDUTY_WEBHOOK_SECRET",
     "PAGERDUTY_FALLBACK_ROUTING_KEY",
     "OPSGENIE_API_KEY",
     "OPSGENIE_WEBHOOK_TOKEN",
+    "ADMIN_TOKEN",
 ];
 
 /// What a file with a secret may hold at most.
@@ -53,6 +58,8 @@ const SECRET_FILE_BYTES: u64 = 64 * 1024;
 
 /// By the Events API's documentation.
 const ROUTING_KEY_CHARS: usize = 32;
+
+const TOKEN_CHARS: usize = 16;
 
 const NAME_CHARS: usize = 100;
 
@@ -145,7 +152,12 @@ impl<F: Fn(&str) -> Option<String>> Vars<F> {
         parse(&value.text).map_err(|text| self.report(&value.key, text)).ok()
     }
 
-    fn report(&mut self, key: &str, text: impl Into<String>) {
+    /// Whether something was wrong with a key, or with the file that it names.
+    pub(super) fn has_problem(&self, key: &str) -> bool {
+        self.problems.iter().any(|problem| problem.key.strip_suffix("_FILE").unwrap_or(&problem.key) == key)
+    }
+
+    pub(super) fn report(&mut self, key: &str, text: impl Into<String>) {
         self.problems.push(Problem { key: key.to_owned(), text: text.into() });
     }
 }
@@ -168,6 +180,14 @@ pub(super) fn header_secret(text: &str) -> Result<SecretString, &'static str> {
         return Err("has a character that cannot be sent (a space, a line end, an accented letter): copy it again");
     }
     Ok(text.into())
+}
+
+/// A token that people choose themselves, so its length counts.
+pub(super) fn token(text: &str) -> Result<SecretString, &'static str> {
+    if !text.is_empty() && text.len() < TOKEN_CHARS {
+        return Err("is too short to be safe: at least 16 characters, such as `openssl rand -hex 24` prints");
+    }
+    header_secret(text)
 }
 
 /// The routing key of an Events API v2 integration. A wrong one would show only in an emergency, so its form counts.
@@ -200,6 +220,17 @@ pub(super) fn id(text: &str) -> Result<String, &'static str> {
 /// Ids separated by commas.
 pub(super) fn ids(text: &str) -> Result<Vec<String>, &'static str> {
     list(text, id)
+}
+
+/// Host names separated by commas, without a port: whatever port they are asked by counts.
+pub(super) fn hosts(text: &str) -> Result<Vec<String>, &'static str> {
+    list(text, |item| {
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        if !item.chars().all(fits) {
+            return Err("must be host names without a port, separated by commas, such as crosspage.example.com");
+        }
+        Ok(item.to_ascii_lowercase())
+    })
 }
 
 fn list<T>(text: &str, item: impl Fn(&str) -> Result<T, &'static str>) -> Result<Vec<T>, &'static str> {
@@ -260,6 +291,14 @@ pub(super) fn base_url(text: &str) -> Result<String, &'static str> {
 fn is_loopback(host: &str) -> bool {
     let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
+}
+
+/// The address that the operator's listener has. A port alone means this host only.
+pub(super) fn admin_listen(text: &str) -> Result<SocketAddr, &'static str> {
+    match text.strip_prefix(':').unwrap_or(text).parse::<u16>() {
+        Ok(port) => Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+        Err(_) => listen(text),
+    }
 }
 
 /// An address to listen on. Without an IP address: all of them.

@@ -11,10 +11,11 @@ use super::gate::{Gate, Passage, Paused};
 use super::running::Running;
 use super::shares::Waits;
 use super::{Settings, Vendors};
-use crate::engine::outbox::call::{Answer, Call};
+use crate::engine::outbox::call::{Answer, Call, Failure};
 use crate::engine::outbox::steps::{self, Made, Next, Settlement};
 use crate::engine::outbox::{DropReason, Outcome, Step};
 use crate::engine::{Action, Class, Entry, Link, System, Timestamp};
+use crate::metrics::Operation;
 use crate::store::{Claim, DueByClass, Store, StoreError, Verdict};
 
 /// No sleep is longer: a moment that is far away may come of a clock that was set back, which the store knows when it is
@@ -71,11 +72,13 @@ impl From<StoreError> for Interrupted {
     }
 }
 
-/// Logs about an entry: each line stands alone, and `alert.id` finds all of one story.
+/// Logs about an entry: each line stands alone, `alert.id` finds all of one story, and `request.id` the webhook that it comes
+/// of.
 macro_rules! log_entry {
     ($level:ident, $entry:expr, $($rest:tt)*) => {
         $level!(
             vendor = %$entry.command.to,
+            request.id = $entry.request_id.as_deref(),
             alert.id = %$entry.alert,
             entry.id = $entry.id,
             action = $entry.command.action.name(),
@@ -182,11 +185,18 @@ impl Dispatcher {
     }
 
     /// Whether the vendor lets us in.
-    async fn probe(&self) -> Result<(), String> {
-        match self.system {
+    async fn probe(&self) -> Result<(), Failure> {
+        let started = Instant::now();
+        let probed = match self.system {
             System::Opsgenie => self.vendors.opsgenie.probe().await,
             System::PagerDuty => self.vendors.pagerduty.probe().await,
-        }
+        };
+        self.called(Operation::PROBE, started, probed.as_ref().err());
+        probed
+    }
+
+    fn called(&self, operation: Operation, started: Instant, failure: Option<&Failure>) {
+        self.settings.health.called(self.system, operation, started.elapsed(), failure, self.now());
     }
 
     pub(super) async fn deliver(self, claim: Claim, paid: Passage) {
@@ -271,7 +281,12 @@ impl Dispatcher {
             Call::Opsgenie(call) => self.vendors.opsgenie.perform(call).await,
             Call::PagerDuty(call) => self.vendors.pagerduty.perform(call).await,
         };
-        let failed = matches!(answer, Answer::Failed(_));
+        let failure = match &answer {
+            Answer::Failed(failure) => Some(failure),
+            _ => None,
+        };
+        self.called(Operation::from(call), started, failure);
+        let failed = failure.is_some();
         log_entry!(debug, entry, call = call.name(), failed, duration_ms = millis(started.elapsed()), "a vendor call");
         let fresh = self.store.link(&entry.alert).await?;
         let made = Made { began_at, answered_at: self.now() };
@@ -312,7 +327,9 @@ impl Dispatcher {
     }
 
     async fn end(&self, entry: Entry, outcome: Outcome) -> Result<(), Interrupted> {
-        let age_ms = millis(self.now().since(entry.queued_at));
+        let lag = self.now().since(entry.queued_at);
+        let age_ms = millis(lag);
+        let shows = shows(&outcome).then(|| entry.command.clone());
         match &outcome {
             Outcome::Dead { reason } => {
                 log_entry!(error, entry, reason, age_ms, "a command was given up: it is among the dead letters");
@@ -333,6 +350,9 @@ impl Dispatcher {
             | Outcome::FetchedNote(_) => log_entry!(info, entry, age_ms, "a command was carried out"),
         }
         let recorded = self.store.settle(entry, outcome, self.now()).await?;
+        if let Some(command) = shows {
+            self.settings.health.metrics().mirrored(command.to, &command.action, lag);
+        }
         if let Verdict::Decided(decisions) = recorded.verdict {
             let notes = decisions.iter().filter(|(alert, _)| alert.is_none()).count();
             if notes > 0 {
@@ -340,6 +360,20 @@ impl Dispatcher {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether what was to be done shows on the other side now.
+fn shows(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Created { .. } | Outcome::Noted { .. } | Outcome::InState { .. } | Outcome::Prioritised => true,
+        Outcome::Superseded { .. }
+        | Outcome::NotApplicable
+        | Outcome::FetchedAlert(_)
+        | Outcome::FetchedIncident(_)
+        | Outcome::FetchedNote(_)
+        | Outcome::Dropped(_)
+        | Outcome::Dead { .. } => false,
     }
 }
 

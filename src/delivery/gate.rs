@@ -59,6 +59,17 @@ enum Purpose {
     GoOn(Class, Instant),
 }
 
+/// How a gate stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Standing {
+    /// How many calls may be made at once. Less than none, if calls took more requests than was known beforehand.
+    pub calls_left: f64,
+    /// For how long nothing passes, since the vendor asked for that.
+    pub held_for: Option<Duration>,
+    /// Why nothing passes until the vendor takes our calls again.
+    pub paused: Option<String>,
+}
+
 /// The vendor refuses us, so no call is made.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Paused;
@@ -252,6 +263,18 @@ impl Gate {
     /// Why nothing passes, if so.
     pub(super) fn paused(&self) -> Option<String> {
         self.lock().paused.clone()
+    }
+
+    /// How it stands right now.
+    pub fn standing(&self) -> Standing {
+        let now = Instant::now();
+        let mut state = self.lock();
+        self.fill(&mut state, now);
+        Standing {
+            calls_left: state.tokens,
+            held_for: state.held_until.map(|until| until.duration_since(now)),
+            paused: state.paused.clone(),
+        }
     }
 
     /// Why nothing passes now, for people to read.

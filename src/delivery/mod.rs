@@ -13,11 +13,12 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::engine::System;
+use crate::health::Health;
 use crate::store::Store;
 use crate::{opsgenie, pagerduty};
 
 use dispatcher::Dispatcher;
-pub use gate::{Gate, Paused};
+pub use gate::{Gate, Paused, Standing};
 
 /// The two vendors' clients.
 #[derive(Clone)]
@@ -43,6 +44,8 @@ pub struct Settings {
     pub grace: Duration,
     /// What the time is read from.
     pub clock: Clock,
+    /// What is told how the vendors answer.
+    pub health: Health,
 }
 
 impl Default for Settings {
@@ -54,6 +57,7 @@ impl Default for Settings {
             probe_every: Duration::from_secs(30),
             grace: Duration::from_secs(7),
             clock: Clock::default(),
+            health: Health::default(),
         }
     }
 }

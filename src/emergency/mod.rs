@@ -14,6 +14,7 @@ use tracing::{error, info, warn};
 use crate::clock::now;
 use crate::delivery::Gates;
 use crate::engine::{AlertId, Timestamp};
+use crate::metrics::Metrics;
 use crate::pagerduty::Events;
 use crate::store::{LatePage, Store, StoreError};
 use teller::Teller;
@@ -27,12 +28,14 @@ pub struct Settings {
     pub look_every: Duration,
     /// How long after somebody was told of an outage pages that became late since then may be told.
     pub tell_again_after: Duration,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         let (after, look_every) = (Duration::from_secs(60), Duration::from_secs(1));
-        Self { after, look_every, tell_again_after: Duration::from_secs(600) }
+        Self { after, look_every, tell_again_after: Duration::from_secs(600), metrics: Metrics::default() }
     }
 }
 
@@ -119,6 +122,7 @@ impl Watcher {
             error!(alert.id = %page.alert, waited_s, why, "a page has not gone out in time");
             self.complained_of = Some((page.since, page.alert.clone()));
         }
+        self.settings.metrics.late_pages(late.count);
         let status = Status { late: late.count, oldest: late.oldest, newest_at: late.newest_at };
         self.status.send_if_modified(|before| {
             let changed = *before != status;

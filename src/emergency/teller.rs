@@ -9,10 +9,11 @@ use tracing::{error, info, warn};
 
 use super::{Settings, Status};
 use crate::clock::now;
-use crate::engine::Timestamp;
 use crate::engine::outage::{self, Next, Outage};
 use crate::engine::outbox::back_off;
 use crate::engine::outbox::call::Failure;
+use crate::engine::{System, Timestamp};
+use crate::metrics::{Metrics, Operation};
 use crate::pagerduty::Events;
 use crate::store::{Late, Store, StoreError};
 
@@ -25,6 +26,7 @@ pub(super) struct Teller {
     service: String,
     after: Duration,
     again_after: Duration,
+    metrics: Metrics,
     status: watch::Receiver<Status>,
     /// How many times in a row it has failed, and when it may be tried again.
     attempt: u32,
@@ -39,8 +41,8 @@ impl Teller {
         settings: &Settings,
         status: watch::Receiver<Status>,
     ) -> Self {
-        let Settings { after, tell_again_after: again_after, look_every: _ } = *settings;
-        Self { store, events, service, after, again_after, status, attempt: 0, not_before: Instant::now() }
+        let (after, again_after, metrics) = (settings.after, settings.tell_again_after, settings.metrics.clone());
+        Self { store, events, service, after, again_after, metrics, status, attempt: 0, not_before: Instant::now() }
     }
 
     /// Works until the store fails.
@@ -59,11 +61,15 @@ impl Teller {
                 }
                 Next::Tell(outage) => {
                     let late = self.store.late_pages(now, self.after, None, NAMED).await?;
+                    let started = Instant::now();
                     let told = events.trigger(&self.key(&outage), &summary(&late, self.after), &details(&late)).await;
+                    self.count(Operation::TRIGGER_EVENT, started, &told);
                     self.follow(outage, now, told, "an emergency page was sent by the Events API").await?;
                 }
                 Next::End(outage) => {
+                    let started = Instant::now();
                     let told = events.resolve(&self.key(&outage)).await;
+                    self.count(Operation::RESOLVE_EVENT, started, &told);
                     self.follow(outage, now, told, "the emergency page was resolved").await?;
                 }
             }
@@ -113,6 +119,11 @@ impl Teller {
             reason, retry_in_ms, "the emergency cannot be told by the Events API: it is tried again"
         );
         Ok(())
+    }
+
+    /// The Events API has an address of its own, so how it answers tells nothing of the vendor's health.
+    fn count(&self, operation: Operation, started: Instant, told: &Result<(), Failure>) {
+        self.metrics.called(System::PagerDuty, operation, started.elapsed(), told.as_ref().err());
     }
 
     /// What an outage goes by in PagerDuty.

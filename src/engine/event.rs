@@ -391,6 +391,9 @@ pub struct IncidentEvent {
     /// Its key, where the event carries one; see [`AlertId::incident_key`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incident_key: Option<String>,
+    /// The number that people use for it, where the event tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u64>,
     /// PagerDuty's id of the service it is on, where the event tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,

@@ -1,12 +1,15 @@
 //! A link: one alert, its incident, and what is known of both.
 
+mod note;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::event::{AlertFacts, AlertId, Event, IncidentId, Status, System, Timestamp};
 use super::fuse::Fuse;
+
+pub use note::{HeardNote, NoteVia, TextHash, WrittenNote};
 
 /// Everything that is remembered about one alert and its incident.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +27,9 @@ pub struct Link {
     pub priority_at: Option<Timestamp>,
     /// How far its incident has come.
     pub page: Page,
+    /// The number that people use for the incident, once an event has told it. Only webhooks do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incident_number: Option<u64>,
     /// Whether the alert was deleted, so that nothing can be written to it any more.
     #[serde(default)]
     pub alert_deleted: bool,
@@ -105,6 +111,10 @@ pub struct Side {
     pub known: Option<Known>,
     /// The state that was commanded and is not settled yet.
     pub commanded: Option<Commanded>,
+    /// States that were commanded and are not wanted any more, while their commands are not settled: they may be on their way,
+    /// and come back without an actor before they are answered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overtaken: Vec<Commanded>,
     /// The last states that our commands were answered with: their echoes may come late, and without an actor.
     #[serde(default)]
     pub carried: Vec<Known>,
@@ -122,6 +132,10 @@ const CARRIED: usize = 4;
 /// How far apart an echo's time and that of our answer may be: PagerDuty's answers tell the second, Opsgenie's are a little
 /// late.
 const CARRIED_WITHIN: Duration = Duration::from_secs(1);
+
+/// How long before our write what we read of an incident may have been true: two calls, of which each may take 20 s, and what
+/// its readings lag behind, with some to spare.
+const READ_TO_WRITE: Duration = Duration::from_secs(45);
 
 /// A state that was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -200,80 +214,15 @@ impl Side {
         self.carried.iter().any(|known| known.status == status && known.at.as_ref().is_some_and(near))
     }
 
-    /// Forgets the commanded state if it is the one of that mark.
+    /// Whether a command to that state may be on its way though it is not wanted any more.
+    pub fn has_overtaken(&self, status: Status) -> bool {
+        self.overtaken.iter().any(|overtaken| overtaken.status == status)
+    }
+
+    /// Forgets the commanded state of that mark.
     pub fn clear_commanded(&mut self, mark: u64) {
         self.commanded = self.commanded.filter(|c| c.mark != mark);
-    }
-}
-
-/// A note we wrote, or are about to write. Its echo is known by the vendor's id, else by the hash of the exact text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WrittenNote {
-    /// Where it was written.
-    pub system: System,
-    /// The mark of the command that writes it.
-    pub mark: u64,
-    /// The hash of its text.
-    pub hash: TextHash,
-    /// The vendor's id of it, once known. Opsgenie has none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
-    /// Whether the vendor has it.
-    #[serde(default)]
-    pub done: bool,
-    /// Whether its echo has come back.
-    #[serde(default)]
-    pub echoed: bool,
-}
-
-/// A note that a person wrote.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HeardNote {
-    /// Where it was written.
-    pub system: System,
-    /// The vendor's id of it, where there is one (PagerDuty).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
-    /// The hash of actor and text, where there is no id.
-    pub hash: TextHash,
-    /// When it was written.
-    pub at: Timestamp,
-    /// How it came, while a twin of it by the other way may still come.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub alone: Option<NoteVia>,
-    /// The hash of the text alone, by which an alert's notes are counted: nobody could verify that webhooks and lists name
-    /// their authors alike.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub text: Option<TextHash>,
-}
-
-/// How an alert's note came to us: as itself, or inside another action. Nobody could verify whether Opsgenie posts one
-/// webhook or two for a note given with an acknowledgement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum NoteVia {
-    /// As an `AddNote`.
-    Itself,
-    /// Inside an acknowledgement, a close or the like.
-    Inside,
-    /// From a list of the alert's notes; its webhook may still come, either way.
-    Listed,
-}
-
-/// A hash of a text, stable across versions. Line ends and outer white space do not count: vendors may change them.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct TextHash(String);
-
-impl TextHash {
-    /// The hash of `parts`, each told apart from the next.
-    pub fn of(parts: &[&str]) -> Self {
-        let mut digest = Sha256::new();
-        for part in parts {
-            digest.update(part.trim().replace("\r\n", "\n").as_bytes());
-            digest.update([0]);
-        }
-        Self(digest.finalize().iter().take(12).map(|byte| format!("{byte:02x}")).collect())
+        self.overtaken.retain(|c| c.mark != mark);
     }
 }
 
@@ -288,6 +237,7 @@ impl Link {
             facts,
             priority_at: None,
             page,
+            incident_number: None,
             alert_deleted: false,
             shared: false,
             merged: Vec::new(),
@@ -367,11 +317,12 @@ impl Link {
         }
     }
 
-    /// Takes in a state of the incident that an event told. An answer of ours never makes a resolution too old: if we changed
-    /// the incident after that, we have revived it, and its next event will say so.
+    /// Takes in a state of the incident that an event told. An answer of ours never makes a resolution too old that may have
+    /// come between our reading and our write: then we have revived the incident, and its next event will say so.
     pub fn observe_incident(&mut self, status: Status, at: Option<Timestamp>) -> Observed {
         if let (Status::Resolved, Some(at), Some(known)) = (status, at, &mut self.pagerduty.known)
             && known.by_the_second
+            && known.at.is_some_and(|known_at| known_at.since(at) <= READ_TO_WRITE)
         {
             known.at = known.at.min(Some(at));
         }
@@ -412,37 +363,5 @@ impl Link {
         note.done = true;
         note.id = note.id.take().or_else(|| id.map(str::to_owned));
         true
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn a_hash_is_that_of_every_version() {
-        let hash = serde_json::to_value(TextHash::of(&["jane@example.com", "Swapping the disk"])).unwrap();
-        assert_eq!(hash, "d1ccc0dd4776563cdf783e12");
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
-
-        #[test]
-        fn a_hash_does_not_mind_line_ends_and_outer_white_space(lines in prop::collection::vec("[^\\r\\n]{0,12}", 1..6)) {
-            let text = lines.join("\n");
-            let hash = TextHash::of(&[&text]);
-            prop_assert_eq!(&TextHash::of(&[&lines.join("\r\n")]), &hash);
-            prop_assert_eq!(&TextHash::of(&[&format!(" \r\n{text}\t\n ")]), &hash);
-        }
-
-        #[test]
-        fn other_texts_have_other_hashes(one in "[ -~äß]{0,12}", other in "[ -~äß]{0,12}") {
-            prop_assert_eq!(TextHash::of(&[&one]) == TextHash::of(&[&other]), one.trim() == other.trim());
-            let joined = format!("{one}{other}");
-            prop_assert_ne!(TextHash::of(&[&one, &other]), TextHash::of(&[&joined]));
-        }
     }
 }

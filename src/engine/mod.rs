@@ -12,7 +12,7 @@ pub mod outage;
 pub mod outbox;
 pub mod policy;
 
-pub use decide::{Decision, NotYet, Reason, decide};
+pub use decide::{Decision, Guard, NotYet, Reason, decide};
 pub use event::{
     Actor, AlertAction, AlertEvent, AlertFacts, AlertId, Event, EventBody, IncidentChange, IncidentEvent, IncidentId,
     IncidentNote, InvalidId, Operator, Order, Polled, Priority, Seen, SeenNote, Settled, Status, System, Timestamp,

@@ -67,10 +67,24 @@ fn a_server_error_holds_the_vendor_only_if_it_asks_for_that() {
     }
 }
 
+#[tokio::test]
+async fn a_response_tells_the_time_where_it_was_written() {
+    let table = [
+        (vec![("date", "Sun, 06 Nov 1994 08:49:37 GMT")], Some(784_111_777_000)),
+        (vec![("date", "soon")], None),
+        (vec![], None),
+    ];
+    for (headers, expected) in table {
+        let stub = Stub::start(vec![Reply::with_headers(401, &headers, &json!({}))]);
+        let response = send(&HttpSettings::default(), &stub.url).await.unwrap();
+        assert_eq!(response.date.map(Timestamp::as_millis), expected, "{headers:?}");
+    }
+}
+
 #[test]
 fn what_is_neither_a_success_nor_a_refusal_is_unclear() {
     let hold = Some(Duration::from_secs(5));
-    let plain = |status| Response { status, body: Vec::new(), hold }.plain_failure("x");
+    let plain = |status| Response { status, body: Vec::new(), hold, date: None }.plain_failure("x");
     for status in [0, 100, 101, 199, 300, 301, 302, 307, 399, 500, 503, 599, 600, 999] {
         assert_eq!(plain(status), Some(Failure::Unclear { reason: "x".to_owned(), hold }), "{status}");
     }
@@ -194,4 +208,16 @@ fn a_parameter_is_taken_from_a_link() {
 fn a_text_from_outside_is_cut_and_cleaned() {
     assert_eq!(printable("a\u{1b}[31m\nb", 300), "a [31m b");
     assert_eq!(printable("äöü", 2), "äö");
+}
+
+#[test]
+fn who_listens_everywhere_is_asked_at_loopback() {
+    for (listen, asked) in [
+        ("0.0.0.0:5002", "127.0.0.1:5002"),
+        ("[::]:5002", "[::1]:5002"),
+        ("127.0.0.1:7", "127.0.0.1:7"),
+        ("10.1.2.3:5002", "10.1.2.3:5002"),
+    ] {
+        assert_eq!(reachable(listen.parse().unwrap()).to_string(), asked);
+    }
 }

@@ -16,10 +16,12 @@ use crate::engine::outbox::call::{Answer, Failure, OpsgenieCall, Refusal, Reques
 use crate::engine::{AlertFacts, AlertId, Status};
 use crate::http::{self, BaseUrl, HttpSettings, InvalidSetting, Response, lenient, printable, unreadable};
 
+mod account;
 mod listing;
 #[cfg(test)]
 mod tests;
 
+pub use account::NewAlert;
 pub use listing::{AlertPage, LONGEST_LISTING, ListedAlert};
 
 /// What the client needs to know.
@@ -80,9 +82,8 @@ impl Client {
     }
 
     /// A cheap authenticated read: whether Opsgenie lets us in.
-    pub async fn probe(&self) -> Result<(), String> {
-        let response = self.send(self.request(Method::GET, &["v2", "alerts", "count"])).await;
-        response.and_then(|response| response.read::<Value>()).map(drop).map_err(Failure::into_reason)
+    pub async fn probe(&self) -> Result<(), Failure> {
+        self.greet().await.let_in
     }
 
     async fn read_alert(&self, id: &AlertId) -> Result<Answer, Failure> {
@@ -170,7 +171,10 @@ fn fetched(data: &Value) -> Option<FetchedAlert> {
         _ if state.acknowledged == Some(true) => Status::Acknowledged,
         _ => Status::Open,
     };
-    Some(FetchedAlert { facts: AlertFacts::from(facts), status, at: moment(&state.updated_at) })
+    // Integrations and the system are named there too, but only people by an address.
+    let by = state.report.and_then(|report| filled(report.acknowledged_by)).filter(|by| by.contains('@'));
+    let by = by.filter(|_| status == Status::Acknowledged);
+    Some(FetchedAlert { facts: AlertFacts::from(facts), status, at: moment(&state.updated_at), by })
 }
 
 /// A response of any status.
@@ -224,6 +228,15 @@ struct WireState {
     acknowledged: Option<bool>,
     #[serde(default)]
     updated_at: Value,
+    #[serde(default, deserialize_with = "lenient")]
+    report: Option<WireReport>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireReport {
+    #[serde(default, deserialize_with = "lenient")]
+    acknowledged_by: Option<String>,
 }
 
 #[derive(Deserialize)]

@@ -14,18 +14,21 @@ use tokio::time::Instant;
 
 use super::wire::{
     WireError, WireIncident, WireIncidentEnvelope, WireIncidents, WireNoteEnvelope, WireNotes, WirePriorities,
-    WireUsers,
 };
 use crate::engine::outbox::call::{Answer, Failure, PagerDutyCall, Refusal, SeenNote};
 use crate::engine::outbox::{NewIncident, Urgency};
 use crate::engine::{IncidentId, Priority, Status};
 use crate::http::{self, BaseUrl, HttpSettings, InvalidSetting, Response, unreadable};
 
+mod account;
 mod listing;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 
-pub use listing::{IncidentPage, LONGEST_LISTING, ListedIncident, Subscription};
+pub use account::{Service, ServiceStatus, User};
+pub use listing::{IncidentPage, LONGEST_LISTING, ListedIncident};
+pub use subscriptions::{DOOR, NewSubscription, Scope, Subscription};
 
 /// What the client needs to know.
 #[derive(Clone, Debug)]
@@ -103,30 +106,13 @@ impl Client {
     }
 
     /// PagerDuty's id of the automation user, if the account has a user of that e-mail address.
-    pub async fn user_id(&self) -> Result<Option<String>, String> {
-        for page in 0..USER_PAGES {
-            let request = self.get(&["users"]).query(&[
-                ("query", self.email.as_str()),
-                ("limit", &PAGE_SIZE.to_string()),
-                ("offset", &(page * PAGE_SIZE).to_string()),
-            ]);
-            let page: WireUsers = self.fetch(request).await.map_err(Failure::into_reason)?;
-            let users = page.users.ok_or_else(|| unreadable().into_reason())?;
-            let same = |email: &str| email.trim().to_lowercase() == self.email.to_lowercase();
-            let ours = users.into_iter().find(|user| user.email.as_deref().is_some_and(same));
-            if let Some(id) = ours.and_then(|user| user.id) {
-                return Ok(Some(id));
-            }
-            if page.more != Some(true) {
-                break;
-            }
-        }
-        Ok(None)
+    pub async fn user_id(&self) -> Result<Option<String>, Failure> {
+        Ok(self.user().await?.map(|user| user.id))
     }
 
     /// A cheap authenticated read: whether PagerDuty lets us in.
-    pub async fn probe(&self) -> Result<(), String> {
-        self.fetch::<Value>(self.get(&["abilities"])).await.map(drop).map_err(Failure::into_reason)
+    pub async fn probe(&self) -> Result<(), Failure> {
+        self.greet().await.let_in
     }
 
     async fn find_incident(&self, key: &str) -> Result<Answer, Failure> {
@@ -257,9 +243,8 @@ impl Client {
         {
             return Ok(known.ids.get(&name).cloned());
         }
-        let request = self.get(&["priorities"]).query(&[("limit", PAGE_SIZE)]);
-        let ids = match self.fetch::<WirePriorities>(request).await {
-            Ok(list) => list.priorities.ok_or_else(unreadable)?.into_iter().filter_map(|p| p.entry()).collect(),
+        let ids: HashMap<_, _> = match self.list_priorities().await {
+            Ok(priorities) => priorities.into_iter().collect(),
             Err(Failure::Refused { .. }) => HashMap::new(),
             Err(failure) => return Err(failure),
         };
@@ -267,6 +252,12 @@ impl Client {
         let known = Priorities { ids, until: now + PRIORITIES_KEPT };
         *self.priorities.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
         Ok(id)
+    }
+
+    /// The account's priorities: their names in lower case, and their ids.
+    async fn list_priorities(&self) -> Result<Vec<(String, String)>, Failure> {
+        let list: WirePriorities = self.fetch(self.get(&["priorities"]).query(&[("limit", PAGE_SIZE)])).await?;
+        Ok(list.priorities.ok_or_else(unreadable)?.into_iter().filter_map(|priority| priority.entry()).collect())
     }
 
     fn get(&self, path: &[&str]) -> RequestBuilder {
@@ -283,8 +274,12 @@ impl Client {
     }
 
     async fn fetch<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Failure> {
+        self.send(request).await?.read(failure)
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Response, Failure> {
         self.made.fetch_add(1, Ordering::Relaxed);
-        self.http.send(request).await?.read(failure)
+        Ok(self.http.send(request).await?)
     }
 }
 
@@ -338,7 +333,5 @@ fn of_look_up(failure: Failure) -> Failure {
 }
 
 const PAGE_SIZE: u32 = 100;
-/// PagerDuty lists no more than 10,000 of anything.
-const USER_PAGES: u32 = 100;
 const INCIDENT_PAGES: u32 = 10;
 const PRIORITIES_KEPT: Duration = Duration::from_secs(600);

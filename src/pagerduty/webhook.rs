@@ -15,6 +15,24 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
+/// What a subscription is to post: what is understood by name, and what may come with a change of an incident's status.
+pub const EVENTS: [&str; 11] = [
+    "incident.triggered",
+    "incident.acknowledged",
+    "incident.unacknowledged",
+    "incident.resolved",
+    "incident.reopened",
+    "incident.annotated",
+    "incident.escalated",
+    "incident.reassigned",
+    "incident.delegated",
+    "incident.priority_updated",
+    "incident.service_updated",
+];
+
+/// What must be posted, or something is told late or never: what is understood by name.
+pub const NEEDED_EVENTS: &[&str] = EVENTS.split_at(6).0;
+
 /// What an authentic webhook carried.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::large_enum_variant, reason = "made once a webhook, and taken apart at once")]
@@ -52,6 +70,7 @@ pub fn parse(body: &[u8], webhook_id: Option<&str>, now: Timestamp) -> Result<In
         EventType::Annotated => IncidentChange::Annotated(data.note()?),
         EventType::OtherIncident(name) => IncidentChange::Other(name),
     };
+    let is_incident = data.is_incident();
     let webhook_id = webhook_id.and_then(bounded);
     let event_id = event.id.as_deref().and_then(bounded);
     let dedupe = [("webhook", &webhook_id), ("event", &event_id)]
@@ -68,6 +87,7 @@ pub fn parse(body: &[u8], webhook_id: Option<&str>, now: Timestamp) -> Result<In
             incident: incident_id(data.incident_id(), "the incident")?,
             status: data.status(&change),
             incident_key: data.incident_key.filter(|key| !key.is_empty()),
+            number: data.number.filter(|_| is_incident),
             service: data.service.and_then(|service| service.id),
             change,
         }),
@@ -142,6 +162,8 @@ struct WireData {
     id: Option<String>,
     #[serde(rename = "type", default, deserialize_with = "lenient")]
     kind: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    number: Option<u64>,
     #[serde(default, deserialize_with = "lenient")]
     status: Option<String>,
     #[serde(default, deserialize_with = "lenient")]

@@ -109,7 +109,7 @@ pub(super) struct WireReference {
     #[serde(default, deserialize_with = "lenient")]
     pub(super) id: Option<String>,
     #[serde(rename = "type", default, deserialize_with = "lenient")]
-    kind: Option<String>,
+    pub(super) kind: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
     summary: Option<String>,
 }
@@ -117,10 +117,6 @@ pub(super) struct WireReference {
 impl WireReference {
     fn is_person(&self) -> bool {
         matches!(self.kind.as_deref(), Some("user_reference" | "user"))
-    }
-
-    pub(super) fn is_service(&self) -> bool {
-        matches!(self.kind.as_deref(), Some("service_reference" | "service"))
     }
 
     pub(super) fn actor(&self) -> Actor {
@@ -138,9 +134,17 @@ pub(super) struct WireSubscriptions {
 }
 
 #[derive(Deserialize)]
+pub(super) struct WireSubscriptionEnvelope {
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) webhook_subscription: Option<WireSubscription>,
+}
+
+#[derive(Deserialize)]
 pub(super) struct WireSubscription {
     #[serde(default, deserialize_with = "lenient")]
     pub(super) id: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) events: Option<Vec<String>>,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) active: Option<bool>,
     #[serde(default, deserialize_with = "lenient")]
@@ -155,6 +159,31 @@ pub(super) struct WireDeliveryMethod {
     pub(super) url: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) temporarily_disabled: Option<bool>,
+    /// There only right after the subscription was made.
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) secret: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct WireServiceEnvelope {
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) service: Option<WireService>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct WireService {
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) name: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) summary: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) status: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) escalation_policy: Option<WireReference>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) acknowledgement_timeout: Option<u64>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) auto_resolve_timeout: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -213,9 +242,21 @@ pub(super) struct WireUsers {
 }
 
 #[derive(Deserialize)]
+pub(super) struct WireUserEnvelope {
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) user: Option<WireUser>,
+}
+
+#[derive(Deserialize)]
 pub(super) struct WireUser {
     #[serde(default, deserialize_with = "lenient")]
     pub(super) id: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) name: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) summary: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) role: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) email: Option<String>,
 }

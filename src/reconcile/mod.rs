@@ -5,6 +5,7 @@
 //! alerts: those of what has moved are read right after a pass, and those of every open link in turn, at a slow pace.
 
 mod notes;
+mod order;
 mod states;
 mod watchdog;
 
@@ -12,14 +13,18 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{debug, info, warn};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Pace};
 use crate::delivery::{Gates, Paused, Vendors};
 use crate::engine::outbox::call::{Failure, Refusal};
 use crate::engine::{Actor, AlertId, Event, EventBody, IncidentId, Polled, ReadLag, Reason, Seen, System, Timestamp};
+use crate::health::{Health, Pass};
+use crate::metrics::{Operation, Part};
 use crate::store::{Store, StoreError, Verdict};
+
+pub use order::{Difference, Found, Orders, Trigger, trigger};
 
 /// How the reconciler goes about it.
 #[derive(Clone, Debug)]
@@ -34,27 +39,40 @@ pub struct Settings {
     pub read_lag: ReadLag,
     /// What the time is read from.
     pub clock: Clock,
+    /// What is told how the vendors answer and what was seen.
+    pub health: Health,
 }
 
 /// How often the notes of one link are read unless a test is in a hurry: two calls in five seconds.
 pub const NOTES_EVERY: Duration = Duration::from_secs(5);
 
-/// Compares until `stop` turns true, or the store fails.
-pub async fn run(store: Store, vendors: Vendors, gates: Gates, settings: Settings, mut stop: watch::Receiver<bool>) {
+/// Compares until `stop` turns true, or the store fails. Passes that are ordered are made at once.
+pub async fn run(
+    store: Store,
+    vendors: Vendors,
+    gates: Gates,
+    settings: Settings,
+    orders: Option<Orders>,
+    mut stop: watch::Receiver<bool>,
+) {
     let mut reconciler = Reconciler {
         store,
         vendors,
         gates,
+        pace: Pace::new(settings.clock.clone()),
         settings,
         alerts: states::Alerts::default(),
         incidents: HashMap::new(),
         moved: VecDeque::new(),
         round: notes::Round::default(),
         switched_off: BTreeSet::new(),
+        failures: BTreeMap::new(),
+        found: Found::default(),
+        dry: false,
     };
     tokio::select! {
         _ = stop.wait_for(|stop| *stop) => {}
-        () = reconciler.work() => {}
+        () = reconciler.work(orders) => {}
     }
 }
 
@@ -63,6 +81,7 @@ struct Reconciler {
     vendors: Vendors,
     gates: Gates,
     settings: Settings,
+    pace: Pace,
     alerts: states::Alerts,
     /// The open incidents of the last pass, and when each was last changed, by PagerDuty's clock.
     incidents: HashMap<IncidentId, Option<Timestamp>>,
@@ -71,6 +90,12 @@ struct Reconciler {
     round: notes::Round,
     /// The subscriptions that somebody has switched off, as was logged.
     switched_off: BTreeSet<String>,
+    /// What could not be looked at in this pass, and why.
+    failures: BTreeMap<Part, String>,
+    /// What this pass has found so far.
+    found: Found,
+    /// Whether nothing is to be changed by this pass.
+    dry: bool,
 }
 
 /// Why something was left for the next pass.
@@ -97,7 +122,7 @@ impl Reconciler {
         self.settings.clock.now()
     }
 
-    async fn work(&mut self) {
+    async fn work(&mut self, mut orders: Option<Orders>) {
         let ticks = |every| {
             let mut ticks = tokio::time::interval(every);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -105,10 +130,19 @@ impl Reconciler {
         };
         let mut passes = ticks(self.settings.every);
         let mut rounds = ticks(self.settings.notes_every);
+        let lag = self.settings.read_lag.opsgenie.max(self.settings.read_lag.pagerduty);
         loop {
             tokio::select! {
                 biased;
-                _ = passes.tick() => self.pass().await,
+                order = Orders::next(&mut orders) => self.follow(order).await,
+                _ = passes.tick() => {
+                    let proves = self.pace.even_for() >= lag;
+                    self.pass().await;
+                    if !proves {
+                        // What it could not prove is looked at again as soon as it can be.
+                        passes.reset_after(lag.min(self.settings.every));
+                    }
+                }
                 _ = rounds.tick() => self.next_notes().await,
             }
         }
@@ -116,24 +150,74 @@ impl Reconciler {
 
     /// Looks at everything once. What fails on one side leaves the other alone, and comes round again.
     async fn pass(&mut self) {
-        log_trouble("the webhook subscriptions", self.watch_subscriptions().await);
-        log_trouble("alerts", self.compare_alerts().await);
-        log_trouble("incidents", self.compare_incidents().await);
+        let (began_at, started) = (self.now(), Instant::now());
+        self.failures.clear();
+        self.found = Found::default();
+        if !self.dry {
+            let looked = self.watch_subscriptions().await;
+            self.leave_for_later(Part::Subscriptions, looked);
+        }
+        let looked = self.compare_alerts().await;
+        self.leave_for_later(Part::Alerts, looked);
+        let looked = self.compare_incidents().await;
+        self.leave_for_later(Part::Incidents, looked);
         self.read_moved_notes().await;
+        let failures = std::mem::take(&mut self.failures);
+        self.found.failures.clone_from(&failures);
+        if !self.dry {
+            self.settings.health.reconciled(Pass { began_at, took: started.elapsed(), failures });
+        }
         debug!("a reconciling pass is over");
     }
 
-    /// Makes a call behind everything else; tells when it began, by our clock.
+    /// Says and counts what could not be looked at: it comes round again.
+    fn leave_for_later(&mut self, part: Part, looked: Result<(), Trouble>) {
+        let Err(trouble) = looked else { return };
+        match &trouble {
+            Trouble::Store(StoreError::Closed) => return,
+            // Delivery says so.
+            Trouble::Paused => {}
+            Trouble::Store(_) | Trouble::Vendor(_) | Trouble::NotFound => {
+                warn!(%trouble, "{} could not be compared: the next pass does it", part.name());
+            }
+        }
+        self.settings.health.metrics().not_reconciled(part);
+        self.failures.insert(part, trouble.to_string());
+    }
+
+    /// What goes wrong with a look at one thing must not keep the others from being looked at.
+    fn tolerate(&mut self, part: Part, looked: Result<(), Trouble>) -> Result<(), Trouble> {
+        match looked {
+            Err(trouble @ Trouble::Vendor(_)) => {
+                self.leave_for_later(part, Err(trouble));
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// When a look that begins now begins, by our clock. How long ago something was, our clock tells only as long as it does
+    /// not jump, and nobody knows what it did while crosspage was down: until it has gone evenly for as long as readings may
+    /// lag behind, a look counts as one of long ago, which proves nothing.
+    fn look_begins(&self, system: System) -> Timestamp {
+        let even = self.pace.even_for() >= self.settings.read_lag.of(system);
+        if even { self.now() } else { Timestamp::default() }
+    }
+
+    /// Makes a call behind everything else; tells when it began (see [`Self::look_begins`]).
     async fn call<T>(
         &self,
         system: System,
+        operation: Operation,
         call: impl Future<Output = Result<T, Failure>>,
     ) -> Result<(Timestamp, T), Trouble> {
         let gate = self.gates.of(system);
         gate.pass_behind().await?;
-        let started = self.now();
-        match call.await {
-            Ok(answer) => Ok((started, answer)),
+        let (began_at, started) = (self.look_begins(system), Instant::now());
+        let answer = call.await;
+        self.settings.health.called(system, operation, started.elapsed(), answer.as_ref().err(), self.now());
+        match answer {
+            Ok(answer) => Ok((began_at, answer)),
             Err(Failure::Refused { meaning: Refusal::NotFound, .. }) => Err(Trouble::NotFound),
             Err(failure) => {
                 if let Failure::TryAgain { hold: Some(hold), .. } | Failure::Unclear { hold: Some(hold), .. } = &failure
@@ -146,9 +230,9 @@ impl Reconciler {
     }
 
     /// Records what was seen of a link's side; tells what was decided about it, and whether there is a link.
-    async fn saw(&self, alert: &AlertId, read_started: Timestamp, seen: Seen) -> Result<(bool, Reason), Trouble> {
+    async fn saw(&mut self, alert: &AlertId, read_started: Timestamp, seen: Seen) -> Result<(bool, Reason), Trouble> {
         let (system, what) = (seen.system(), seen.name());
-        let polled = Polled { alert: alert.clone(), read_started, unfinished: false, seen };
+        let polled = Polled { alert: alert.clone(), read_started, unfinished: false, seen: seen.clone() };
         let event = Event {
             dedupe: Vec::new(),
             request_id: None,
@@ -157,6 +241,11 @@ impl Reconciler {
             actor: Actor::nobody(),
             body: EventBody::Polled(Box::new(polled)),
         };
+        if self.dry {
+            let (linked, reason) = self.store.rehearse(event).await?;
+            self.found(alert, seen, reason);
+            return Ok((linked, reason));
+        }
         let recorded = self.store.record(event).await?;
         let Verdict::Decided(decisions) = recorded.verdict else { return Ok((false, Reason::NoDrift)) };
         let Some((link, reason)) = decisions.first() else { return Ok((false, Reason::NoDrift)) };
@@ -165,16 +254,8 @@ impl Reconciler {
             let (decided, commands) = (decided.join(", "), recorded.commands);
             info!(vendor = %system, alert.id = %alert, seen = what, decided, commands, "a webhook was missed: it is made up for");
         }
+        self.found(alert, seen, *reason);
         Ok((link.is_some(), *reason))
-    }
-}
-
-fn log_trouble(what: &str, result: Result<(), Trouble>) {
-    match result {
-        Ok(()) => {}
-        // Whoever owns the store, or delivers, says so.
-        Err(Trouble::Paused | Trouble::Store(StoreError::Closed)) => {}
-        Err(trouble) => warn!(%trouble, "{what} could not be compared: the next pass does it"),
     }
 }
 

@@ -3,8 +3,10 @@
 use tokio::time::Instant;
 use tracing::{debug, info};
 
-use super::{Reconciler, Trouble, log_trouble};
+use super::{Reconciler, Trouble};
 use crate::engine::{AlertId, Link, Seen, System};
+use crate::health;
+use crate::metrics::{Operation, Part};
 
 /// Where the round over all open links is.
 #[derive(Default)]
@@ -19,14 +21,12 @@ impl Reconciler {
     pub(super) async fn read_moved_notes(&mut self) {
         while let Some((alert, system)) = self.moved.pop_front() {
             let read = self.read_notes_if_linked(&alert, system).await;
-            if read.is_err() {
-                // The round comes by it.
-                log_trouble("notes", read);
-            }
+            // The round comes by it.
+            self.leave_for_later(Part::Notes, read);
         }
     }
 
-    async fn read_notes_if_linked(&self, alert: &AlertId, system: System) -> Result<(), Trouble> {
+    async fn read_notes_if_linked(&mut self, alert: &AlertId, system: System) -> Result<(), Trouble> {
         match self.store.link(alert).await? {
             Some(link) => self.read_notes(&link, system).await,
             None => Ok(()),
@@ -35,14 +35,17 @@ impl Reconciler {
 
     /// Reads the notes of the next open link.
     pub(super) async fn next_notes(&mut self) {
-        log_trouble("notes", self.try_next_notes().await);
+        let read = self.try_next_notes().await;
+        self.leave_for_later(Part::Notes, read);
     }
 
     async fn try_next_notes(&mut self) -> Result<(), Trouble> {
         let mut links = self.store.open_links_after(self.round.after.clone(), 1).await?;
         let Some(link) = links.pop() else {
             if let Some(began_at) = self.round.began_at.take() {
-                let (links, took_s) = (self.round.links, began_at.elapsed().as_secs());
+                let (links, took, ended_at) = (self.round.links, began_at.elapsed(), self.now());
+                self.settings.health.read_notes(health::Round { ended_at, took, links });
+                let took_s = took.as_secs();
                 // With few links a round is short, and not worth a line each.
                 if took_s >= 60 {
                     info!(links, took_s, "the notes of every open link were compared");
@@ -60,12 +63,12 @@ impl Reconciler {
         self.read_notes(&link, System::PagerDuty).await
     }
 
-    async fn read_notes(&self, link: &Link, system: System) -> Result<(), Trouble> {
+    async fn read_notes(&mut self, link: &Link, system: System) -> Result<(), Trouble> {
         let (read_started, seen) = match system {
             System::Opsgenie if link.alert_deleted => return Ok(()),
             System::Opsgenie => {
                 let call = self.vendors.opsgenie.notes_of(&link.alert);
-                match self.call(system, call).await {
+                match self.call(system, Operation::LIST_ALERT_NOTES, call).await {
                     Ok((read_started, notes)) => (read_started, Seen::AlertNotes(notes)),
                     Err(Trouble::NotFound) => return self.look_whether_it_is_gone(link).await,
                     Err(trouble) => return Err(trouble),
@@ -73,7 +76,8 @@ impl Reconciler {
             }
             System::PagerDuty => {
                 let Some(incident) = link.incident() else { return Ok(()) };
-                match self.call(system, self.vendors.pagerduty.notes_of(incident)).await {
+                let call = self.vendors.pagerduty.notes_of(incident);
+                match self.call(system, Operation::LIST_INCIDENT_NOTES, call).await {
                     Ok((read_started, notes)) => (read_started, Seen::IncidentNotes(incident.clone(), notes)),
                     // Listing the incidents will tell.
                     Err(Trouble::NotFound) => return Ok(()),
@@ -85,8 +89,9 @@ impl Reconciler {
     }
 
     /// An alert without notes to list may have been deleted; it is asked for by itself before that is believed.
-    async fn look_whether_it_is_gone(&self, link: &Link) -> Result<(), Trouble> {
-        let (started, found) = self.call(System::Opsgenie, self.vendors.opsgenie.look_at_alert(&link.alert)).await?;
+    async fn look_whether_it_is_gone(&mut self, link: &Link) -> Result<(), Trouble> {
+        let call = self.vendors.opsgenie.look_at_alert(&link.alert);
+        let (started, found) = self.call(System::Opsgenie, Operation::READ_ALERT, call).await?;
         match found {
             Some(_) => Ok(()),
             None => self.saw(&link.alert, started, Seen::NoAlert).await.map(drop),

@@ -7,6 +7,7 @@ use tracing::warn;
 
 use super::{Again, Reconciler, Trouble};
 use crate::engine::{AlertId, IncidentId, Link, Reason, Seen, Status, System, Timestamp};
+use crate::metrics::{Operation, Part};
 use crate::opsgenie::client::ListedAlert;
 use crate::pagerduty;
 use crate::pagerduty::client::ListedIncident;
@@ -19,7 +20,7 @@ const OVERLAP: Duration = Duration::from_secs(60);
 const LINKS: usize = 100;
 
 /// What is remembered of the alerts between passes.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Alerts {
     /// The newest change that was compared, by Opsgenie's clock.
     until: Option<Timestamp>,
@@ -41,7 +42,7 @@ impl Reconciler {
         }
         self.alerts.until = Some(newest);
         // What must be looked at again is known to this process only.
-        if newest != stored && self.alerts.again.is_empty() {
+        if newest != stored && self.alerts.again.is_empty() && !self.dry {
             self.store.set_reconciled_until(newest).await?;
         }
         Ok(())
@@ -61,7 +62,7 @@ impl Reconciler {
         let mut offset = Some(0);
         while let Some(at) = offset {
             let call = self.vendors.opsgenie.list_alerts(query, at);
-            let (read_started, page) = self.call(System::Opsgenie, call).await?;
+            let (read_started, page) = self.call(System::Opsgenie, Operation::LIST_ALERTS, call).await?;
             offset = page.next;
             for ListedAlert { id, alert } in page.alerts {
                 let changed_at = alert.at;
@@ -69,6 +70,7 @@ impl Reconciler {
                     offset = None;
                     break;
                 }
+                self.found.alerts += 1;
                 newest = newest.max(changed_at.unwrap_or(newest));
                 if self.alerts.listed[list].get(&id) != Some(&changed_at) {
                     let seen = Seen::Alert { alert, may_page };
@@ -99,17 +101,19 @@ impl Reconciler {
     async fn look_again(&mut self) -> Result<(), Trouble> {
         for (alert, may_page) in self.alerts.again.clone() {
             let link = self.store.link(&alert).await?;
-            if link.as_ref().is_some_and(|link| !self.can_be_judged(link, System::Opsgenie, self.now())) {
+            let begins = self.look_begins(System::Opsgenie);
+            if link.as_ref().is_some_and(|link| !self.can_be_judged(link, System::Opsgenie, begins)) {
                 continue;
             }
-            tolerate(self.look_at(&alert, may_page).await)?;
+            let looked = self.look_at(&alert, may_page).await;
+            self.tolerate(Part::Alerts, looked)?;
         }
         Ok(())
     }
 
     async fn look_at(&mut self, alert: &AlertId, may_page: bool) -> Result<(), Trouble> {
         let call = self.vendors.opsgenie.look_at_alert(alert);
-        let (read_started, found) = self.call(System::Opsgenie, call).await?;
+        let (read_started, found) = self.call(System::Opsgenie, Operation::READ_ALERT, call).await?;
         if let Some(found) = found {
             let seen = Seen::Alert { alert: found, may_page };
             let (_, reason) = self.saw(alert, read_started, seen).await?;
@@ -124,11 +128,12 @@ impl Reconciler {
     /// Lists the open incidents, and looks at each that should be among them and is not.
     pub(super) async fn compare_incidents(&mut self) -> Result<(), Trouble> {
         let since = self.store.reconciled_until().await?.minus(OVERLAP);
-        let listing_started = self.now();
+        let listing_started = self.look_begins(System::PagerDuty);
         let mut open = HashMap::new();
         let mut offset = 0;
         let complete = loop {
-            let (_, page) = self.call(System::PagerDuty, self.vendors.pagerduty.list_open_incidents(offset)).await?;
+            let call = self.vendors.pagerduty.list_open_incidents(offset);
+            let (_, page) = self.call(System::PagerDuty, Operation::LIST_INCIDENTS, call).await?;
             offset += u32::try_from(page.incidents.len()).unwrap_or(u32::MAX).max(1);
             open.extend(page.incidents.into_iter().map(|incident| (incident.state.id.clone(), incident)));
             if !page.more {
@@ -139,6 +144,7 @@ impl Reconciler {
                 break false;
             }
         };
+        self.found.incidents = open.len();
         let first_pass = self.incidents.is_empty();
         let has_moved = |incident: &ListedIncident| match self.incidents.get(&incident.state.id) {
             Some(before) => *before != incident.updated_at,
@@ -178,7 +184,8 @@ impl Reconciler {
             after = Some(last.alert.clone());
             for link in &links {
                 if let Some(incident) = link.incident().filter(|incident| !listed.contains_key(*incident)) {
-                    tolerate(self.look_for(link, incident, listed_at).await)?;
+                    let looked = self.look_for(link, incident, listed_at).await;
+                    self.tolerate(Part::Incidents, looked)?;
                 }
             }
         }
@@ -191,7 +198,7 @@ impl Reconciler {
             return Ok(());
         }
         let call = self.vendors.pagerduty.look_at_incident(incident);
-        let (read_started, found) = self.call(System::PagerDuty, call).await?;
+        let (read_started, found) = self.call(System::PagerDuty, Operation::READ_INCIDENT, call).await?;
         let seen = match found {
             // Ids may be numbers to the vendor, and an incident may answer to another one's.
             Some(found) if found.state.id != *incident => return Ok(()),
@@ -215,17 +222,6 @@ impl Reconciler {
         let conclusive = read_started.minus(self.settings.read_lag.of(system));
         // What lies ahead was put down before our clock was set back; it is put right when it is looked at.
         side.commanded.is_none() && (side.touched_at <= conclusive || side.touched_at > self.now())
-    }
-}
-
-/// What goes wrong with a look at one thing must not keep the others from being looked at.
-fn tolerate(result: Result<(), Trouble>) -> Result<(), Trouble> {
-    match result {
-        Err(Trouble::Vendor(reason)) => {
-            warn!(reason, "something could not be looked at: the next pass does it");
-            Ok(())
-        }
-        other => other,
     }
 }
 

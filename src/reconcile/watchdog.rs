@@ -1,18 +1,23 @@
 //! PagerDuty switches a webhook subscription off for a day after three dropped deliveries, and drops what would have been
 //! posted. It is switched on again, and the pass that follows makes up for what was dropped.
 
+use std::collections::BTreeMap;
+
 use tracing::{error, info};
 
 use super::{Reconciler, Trouble};
 use crate::engine::System;
-
-/// The end of the address that our subscriptions post to.
-const DOOR: &str = "/pd-webhook";
+use crate::health::{SubscriptionState, Subscriptions};
+use crate::metrics::Operation;
+use crate::pagerduty::client::{DOOR, Subscription};
 
 impl Reconciler {
     /// Switches on what PagerDuty has switched off. What a person has switched off stays off, and is complained about once.
     pub(super) async fn watch_subscriptions(&mut self) -> Result<(), Trouble> {
-        let (_, ours) = self.call(System::PagerDuty, self.vendors.pagerduty.subscriptions_to(DOOR)).await?;
+        let call = self.vendors.pagerduty.subscriptions_to(DOOR);
+        let (_, ours) = self.call(System::PagerDuty, Operation::LIST_SUBSCRIPTIONS, call).await?;
+        let mut states: BTreeMap<_, _> = ours.iter().map(|ours| (ours.id.clone(), state_of(ours))).collect();
+        self.tell(&states);
         for subscription in &ours {
             if !subscription.active {
                 if self.switched_off.insert(subscription.id.clone()) {
@@ -32,9 +37,23 @@ impl Reconciler {
                 "PagerDuty has switched our webhooks off, since too many of them were dropped: they are switched on again"
             );
             let call = self.vendors.pagerduty.enable_subscription(&subscription.id);
-            self.call(System::PagerDuty, call).await?;
+            self.call(System::PagerDuty, Operation::ENABLE_SUBSCRIPTION, call).await?;
+            states.insert(subscription.id.clone(), SubscriptionState::On);
+            self.tell(&states);
             info!(subscription.id = subscription.id, "PagerDuty's webhooks are on again");
         }
         Ok(())
+    }
+
+    fn tell(&self, states: &BTreeMap<String, SubscriptionState>) {
+        self.settings.health.subscribed(Subscriptions { seen_at: self.now(), states: states.clone() });
+    }
+}
+
+fn state_of(subscription: &Subscription) -> SubscriptionState {
+    match (subscription.active, subscription.temporarily_disabled) {
+        (false, _) => SubscriptionState::SwitchedOff,
+        (true, true) => SubscriptionState::Dropped,
+        (true, false) => SubscriptionState::On,
     }
 }

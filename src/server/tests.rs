@@ -27,7 +27,8 @@ fn state(memory: &MemoryEngine) -> web::Data<State> {
     let opsgenie = opsgenie::webhook::Door::new(&["one"], None);
     let (_, emergency) = watch::channel(emergency::Status::default());
     let patience = Patience::default();
-    web::Data::new(State::new(Doors { store, opsgenie, pagerduty_secrets: Vec::new(), patience, emergency }))
+    let metrics = Metrics::default();
+    web::Data::new(State::new(Doors { store, opsgenie, pagerduty_secrets: Vec::new(), patience, emergency, metrics }))
 }
 
 fn event(body: EventBody) -> Event {
@@ -47,6 +48,7 @@ fn noted(number: usize) -> Event {
         incident: IncidentId::try_from("Q1").unwrap(),
         status: None,
         incident_key: None,
+        number: None,
         service: None,
         change: IncidentChange::Annotated(note),
     }))

@@ -26,10 +26,11 @@ impl Store {
     /// # Errors
     /// Whatever makes it unreadable.
     pub fn by_hand(engine: Engine, settings: Settings, now: Timestamp) -> Result<(Self, ByHand), StoreError> {
-        let shared = Arc::new(Shared::new(settings.min_free_bytes, engine.free_bytes()?));
+        let shared = Arc::new(Shared::new(settings.min_free_bytes, engine.room()?));
+        let metrics = settings.metrics.clone();
         let book = Book::open(engine, settings, now)?;
         let (requests, queue) = unbounded_channel();
-        let mut committer = Committer { book, shared: Arc::clone(&shared) };
+        let mut committer = Committer { book, shared: Arc::clone(&shared), metrics };
         committer.publish();
         let store = Self { requests: Queue::ByHand(requests), shared, threads: Arc::default() };
         Ok((store, ByHand { committer, queue, gathered: Vec::new() }))

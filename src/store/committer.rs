@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::StoreError;
 use super::book::Book;
 use super::shared::{Load, Shared};
 use crate::engine::System;
+use crate::metrics::Metrics;
 
 /// How many requests share one commit at most.
 pub(super) const LONGEST_BATCH: usize = 512;
@@ -41,6 +42,7 @@ pub(super) struct Ran {
 pub(super) struct Committer {
     pub(super) book: Book,
     pub(super) shared: Arc<Shared>,
+    pub(super) metrics: Metrics,
 }
 
 impl Committer {
@@ -82,7 +84,9 @@ impl Committer {
                 break;
             }
         }
+        let started = Instant::now();
         let outcome = outcome.and_then(|()| self.book.commit());
+        self.metrics.committed(answers.len(), started.elapsed());
         if let Err(error) = &outcome {
             // Whoever waits for the failure logs it and ends the process.
             tracing::debug!(error = %error, "the store has failed");
@@ -104,6 +108,7 @@ impl Committer {
             let changed = self.book.take_changed(system);
             self.shared.publish(system, self.book.due(system), changed);
         }
+        self.shared.set_commits(self.book.commits());
     }
 }
 

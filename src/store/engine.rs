@@ -6,6 +6,7 @@ use std::path::Path;
 use super::StoreError;
 use super::memory::MemoryEngine;
 use super::sled::SledEngine;
+use super::types::Room;
 
 /// A key and its value.
 pub type Row = (Vec<u8>, Vec<u8>);
@@ -78,14 +79,14 @@ impl Engine {
         }
     }
 
-    /// How many bytes the disk has left.
+    /// How much room it takes up, and how much the disk has left.
     ///
     /// # Errors
     /// If the disk cannot be asked.
-    pub fn free_bytes(&self) -> Result<u64, StoreError> {
+    pub fn room(&self) -> Result<Room, StoreError> {
         match self {
-            Self::Sled(sled) => sled.free_bytes(),
-            Self::Memory(memory) => Ok(memory.free_bytes()),
+            Self::Sled(sled) => sled.room(),
+            Self::Memory(memory) => Ok(memory.room()),
         }
     }
 }

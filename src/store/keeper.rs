@@ -35,7 +35,7 @@ impl Keeper {
 
     /// One look at the disk, and at some values.
     pub(super) fn look(&mut self) -> Result<(), StoreError> {
-        self.shared.set_free_bytes(self.engine.free_bytes()?);
+        self.shared.set_room(self.engine.room()?);
         let rows = self.engine.range(&self.next, &[u8::MAX], VALUES)?;
         for (key, row) in &rows {
             record::open(key, row)?;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::StoreError;
 use super::engine::{Batch, Row};
+use super::types::Room;
 
 /// The engine. Clones share it, so that a test can keep one to look in, to crash it, and to open it again.
 #[derive(Clone, Debug, Default)]
@@ -44,7 +45,7 @@ impl MemoryEngine {
         disk.unsynced.clear();
     }
 
-    /// Sets what [`Engine::free_bytes`](super::engine::Engine::free_bytes) says.
+    /// Sets how much [`Engine::room`](super::engine::Engine::room) says is left.
     pub fn set_free_bytes(&self, bytes: u64) {
         self.disk().free_bytes = bytes;
     }
@@ -97,8 +98,10 @@ impl MemoryEngine {
         Ok(())
     }
 
-    pub(super) fn free_bytes(&self) -> u64 {
-        self.disk().free_bytes
+    pub(super) fn room(&self) -> Room {
+        let disk = self.disk();
+        let size: usize = disk.rows.iter().map(|(key, value)| key.len() + value.len()).sum();
+        Room { size: u64::try_from(size).unwrap_or(u64::MAX), free: disk.free_bytes }
     }
 
     fn disk(&self) -> MutexGuard<'_, Disk> {

@@ -45,11 +45,12 @@ use engine::Engine;
 use keeper::Keeper;
 use shared::{Load, Shared};
 
+pub use book::SCHEMA;
 pub use by_hand::ByHand;
 pub use error::StoreError;
 pub use types::{
     Claim, DeadLetter, Decide, Discarded, DueByClass, Ended, Form, Late, LatePage, PrunePlace, Pruned, Quarantined,
-    Queued, Recorded, Settings, Summary, TimelineEntry, Verdict, Waits,
+    Queued, Recorded, Room, Settings, Summary, TimelineEntry, Verdict, Waits,
 };
 pub use url::{DatabaseUrl, DatabaseUrlError};
 
@@ -95,11 +96,12 @@ impl Store {
     /// # Errors
     /// Whatever makes it unreadable.
     pub fn on(engine: Engine, settings: Settings, now: Timestamp) -> Result<Self, StoreError> {
-        let shared = Arc::new(Shared::new(settings.min_free_bytes, engine.free_bytes()?));
+        let shared = Arc::new(Shared::new(settings.min_free_bytes, engine.room()?));
+        let metrics = settings.metrics.clone();
         let book = Book::open(engine.clone(), settings, now)?;
         let (requests, queue) = mpsc::channel();
         let (keeper, stop) = mpsc::channel();
-        let committer = Committer { book, shared: Arc::clone(&shared) };
+        let committer = Committer { book, shared: Arc::clone(&shared), metrics };
         let commit = move || {
             committer.run(&queue);
             // Which ends the keeper.
@@ -340,6 +342,11 @@ impl Store {
         self.shared.changed(system).await;
     }
 
+    /// How often anything was committed since the store was opened: while it stays the same, so does what is stored. Costs nothing.
+    pub fn commits(&self) -> u64 {
+        self.shared.commits()
+    }
+
     /// Whether events can be taken in; if not, why.
     ///
     /// # Errors
@@ -352,6 +359,11 @@ impl Store {
             return Err(StoreError::Closed);
         }
         self.shared.has_room_on_disk()
+    }
+
+    /// How much room the store takes up and has left, as of the last second. Costs nothing.
+    pub fn room(&self) -> Room {
+        self.shared.room()
     }
 
     /// Waits until the store fails, and says why: then the process should end. Waits for ever while all is well.

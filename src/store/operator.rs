@@ -1,7 +1,7 @@
 //! What an operator may do by a handle on the store.
 
-use super::{DeadLetter, Discarded, Ended, Quarantined, Recorded, Store, StoreError, Waits};
-use crate::engine::{AlertId, Event, Order, Timestamp};
+use super::{DeadLetter, Discarded, Ended, Quarantined, Recorded, Store, StoreError, TimelineEntry, Waits};
+use crate::engine::{AlertId, Entry, Event, IncidentId, Link, Order, Reason, System, Timestamp};
 
 impl Store {
     /// Holds the commands of an alert's link until [`Store::resume`]: what is heard of either side is recorded still, and a page
@@ -20,6 +20,36 @@ impl Store {
     /// Fatal ones only.
     pub async fn resume(&self, alert: &AlertId, now: Timestamp) -> Result<Recorded, StoreError> {
         self.order(alert, Order::Resume, now).await
+    }
+
+    /// Links an alert with an incident by hand, and has both read. The verdict tells whether another incident is in the way. `now`
+    /// is by our clock.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub async fn link_to(
+        &self,
+        alert: &AlertId,
+        incident: &IncidentId,
+        now: Timestamp,
+    ) -> Result<Recorded, StoreError> {
+        self.order(alert, Order::Link { incident: incident.clone() }, now).await
+    }
+
+    /// Takes in links that another store had, as they are, and all or none. Those that are there already are left alone.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub async fn import(&self, links: Vec<Link>) -> Result<(), StoreError> {
+        self.ask(None, move |book| book.import(&links)).await
+    }
+
+    /// What would be decided on a look at one side if it were recorded, and whether there is a link. Nothing is changed.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub async fn rehearse(&self, event: Event) -> Result<(bool, Reason), StoreError> {
+        self.ask(None, move |book| book.rehearse(event)).await
     }
 
     /// Ends an alert's link for good: nothing is passed on any more, what was still to be done or had been given up is dropped,
@@ -75,6 +105,36 @@ impl Store {
     /// Fatal ones only.
     pub async fn discard_quarantined(&self, number: u64) -> Result<Option<Quarantined>, StoreError> {
         self.ask(None, move |book| book.discard_quarantined(number)).await
+    }
+
+    /// The newest of what happened to an alert before that number, oldest first, each with its number; at most `limit`.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub async fn timeline_before(
+        &self,
+        alert: &AlertId,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<(u64, TimelineEntry)>, StoreError> {
+        let alert = alert.clone();
+        self.ask(None, move |book| book.timeline_before(&alert, before, limit)).await
+    }
+
+    /// What is to be done in `system`, by number, after that one; at most `limit`.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub async fn entries_after(&self, system: System, after: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        self.ask(None, move |book| book.entries_after(system, after, limit)).await
+    }
+
+    /// How much is to be done for each of these alerts, in both systems.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub async fn queued_for(&self, alerts: Vec<AlertId>) -> Result<Vec<usize>, StoreError> {
+        self.ask(None, move |book| Ok(book.queued_for(&alerts))).await
     }
 
     /// What waits for incidents that are being created, in the order it came; at most

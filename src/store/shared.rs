@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering}
 use tokio::sync::{Notify, watch};
 
 use super::StoreError;
-use super::types::DueByClass;
+use super::types::{DueByClass, Room};
 use crate::engine::{Class, System, Timestamp};
 
 /// How many bytes of events may wait to be stored.
@@ -20,10 +20,12 @@ pub(super) struct Shared {
     failure: watch::Sender<Option<StoreError>>,
     closed: AtomicBool,
     queue: Arc<Queue>,
+    size_bytes: AtomicU64,
     free_bytes: AtomicU64,
     min_free_bytes: u64,
     opsgenie: Work,
     pagerduty: Work,
+    commits: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -50,16 +52,18 @@ struct Work {
 const NEVER: i64 = i64::MAX;
 
 impl Shared {
-    pub(super) fn new(min_free_bytes: u64, free_bytes: u64) -> Self {
+    pub(super) fn new(min_free_bytes: u64, room: Room) -> Self {
         let work = || Work { due: std::array::from_fn(|_| AtomicI64::new(NEVER)), changed: Notify::new() };
         Self {
             failure: watch::Sender::new(None),
             closed: AtomicBool::new(false),
             queue: Arc::default(),
-            free_bytes: AtomicU64::new(free_bytes),
+            size_bytes: AtomicU64::new(room.size),
+            free_bytes: AtomicU64::new(room.free),
             min_free_bytes,
             opsgenie: work(),
             pagerduty: work(),
+            commits: AtomicU64::new(0),
         }
     }
 
@@ -82,8 +86,22 @@ impl Shared {
         Ok(())
     }
 
-    pub(super) fn set_free_bytes(&self, free: u64) {
-        self.free_bytes.store(free, Ordering::Relaxed);
+    pub(super) fn set_room(&self, room: Room) {
+        self.size_bytes.store(room.size, Ordering::Relaxed);
+        self.free_bytes.store(room.free, Ordering::Relaxed);
+    }
+
+    pub(super) fn room(&self) -> Room {
+        Room { size: self.size_bytes.load(Ordering::Relaxed), free: self.free_bytes.load(Ordering::Relaxed) }
+    }
+
+    /// How often anything was committed since the store was opened.
+    pub(super) fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_commits(&self, commits: u64) {
+        self.commits.store(commits, Ordering::Release);
     }
 
     /// Puts down why the store is of no use any more. The first reason stays.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::StoreError;
 use super::engine::{Batch, Row};
+use super::types::Room;
 
 /// A sled database. Clones share it; its folder is free again when the last one is dropped.
 #[derive(Clone, Debug)]
@@ -60,9 +61,10 @@ impl SledEngine {
         self.file.sync_data().map_err(|e| StoreError::io("be synced", e))
     }
 
-    pub(super) fn free_bytes(&self) -> Result<u64, StoreError> {
+    pub(super) fn room(&self) -> Result<Room, StoreError> {
         let disk = rustix::fs::statvfs(&self.folder).map_err(|e| StoreError::io("ask for free disk space", e))?;
-        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+        let file = self.file.metadata().map_err(|e| StoreError::io("ask for its file's size", e))?;
+        Ok(Room { size: file.len(), free: disk.f_bavail.saturating_mul(disk.f_frsize) })
     }
 
     fn error(&self, doing: &'static str, error: ::sled::Error) -> StoreError {

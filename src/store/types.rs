@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::{
     AlertId, Class, Decision, Entry, Event, IncidentId, Link, Policy, Reason, System, Timestamp, decide,
 };
+use crate::metrics::Metrics;
 
 /// A function that decides on events; [`decide()`] is the real one.
 pub type Decide = fn(Option<&Link>, &Event, &Policy) -> Decision;
@@ -18,12 +19,14 @@ pub struct Settings {
     pub min_free_bytes: u64,
     /// Decides on events.
     pub decide: Decide,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 impl Settings {
     /// The usual settings under `policy`.
     pub fn new(policy: Policy) -> Self {
-        Self { policy, min_free_bytes: 256 << 20, decide }
+        Self { policy, min_free_bytes: 256 << 20, decide, metrics: Metrics::default() }
     }
 }
 
@@ -233,6 +236,17 @@ pub struct Summary {
     pub quarantine_expired: u64,
     /// Events that wait for their link.
     pub waiting: usize,
+    /// Links that are paused.
+    pub paused_links: u64,
+}
+
+/// How much room the store takes up and has left, as of the last look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// How large the database is, in bytes.
+    pub size: u64,
+    /// How many bytes the disk has left.
+    pub free: u64,
 }
 
 impl Summary {
@@ -256,6 +270,8 @@ pub struct Queued {
     pub parked: usize,
     /// When the oldest entry was put in, by our clock.
     pub oldest: Option<Timestamp>,
+    /// The same, of the links whose entries are not held.
+    pub oldest_not_parked: Option<Timestamp>,
 }
 
 /// Bodies are text nearly always, and are kept readable then.

@@ -191,22 +191,28 @@ fn change(json: &str, from: &str, to: &str) -> String {
 }
 
 /// Every operation that the product's clients use.
-const OURS: [&str; 17] = [
+const OURS: [&str; 23] = [
+    "DELETE /webhook_subscriptions/{id}",
     "GET /abilities",
     "GET /incidents",
     "GET /incidents/{id}",
     "GET /incidents/{id}/notes",
     "GET /priorities",
+    "GET /services/{id}",
     "GET /users",
+    "GET /users/me",
     "GET /v2/alerts/count",
     "GET /v2/alerts/requests/{requestId}",
     "GET /v2/alerts/{identifier}",
     "GET /v2/alerts/{identifier}/notes",
+    "GET /webhook_subscriptions",
     "POST /incidents",
     "POST /incidents/{id}/notes",
+    "POST /v2/alerts",
     "POST /v2/alerts/{identifier}/acknowledge",
     "POST /v2/alerts/{identifier}/close",
     "POST /v2/alerts/{identifier}/notes",
     "POST /v2/alerts/{identifier}/unacknowledge",
+    "POST /webhook_subscriptions",
     "PUT /incidents/{id}",
 ];

@@ -80,6 +80,7 @@ impl Ordeal {
             ("OPSGENIE_INTEGRATION_ID", of_opsgenie.integration_id),
             ("OPSGENIE_RATE_LIMIT", "60000".to_owned()),
             ("LISTEN_ADDR", "127.0.0.1:0".to_owned()),
+            ("ADMIN_ADDR", "127.0.0.1:0".to_owned()),
             ("LOG_FORMAT", "json".to_owned()),
             ("DATABASE_URL", database(&folder)),
         ]);

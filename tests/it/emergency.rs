@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crosspage::engine::outage::Stage;
 use serde_json::json;
 use simulators::pagerduty::{EventsPage, IncidentStatus};
 use simulators::{CallRecord, Fault};
@@ -139,6 +140,10 @@ async fn an_emergency_outlives_a_restart_and_is_told_neither_twice_nor_for_ever(
     rest_is_down(&world);
     let alert = world.alert("Disk full");
     until_told(&world, &["trigger"]).await;
+    // Whoever is stopped before it is put down tells it again, under the same name.
+    let put_down =
+        async || world.app().store().outage().await.unwrap().is_some_and(|outage| outage.stage == Stage::Told);
+    world.until("that is put down", put_down).await;
     world.restart_app().await;
     until_late(&world, 1).await;
     assert_eq!(actions(&world), ["trigger"]);

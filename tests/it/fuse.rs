@@ -7,6 +7,7 @@ use simulators::pagerduty::User;
 use simulators::wire::Vendor;
 
 use crate::harness::{JANE, Plan, World};
+use crate::metrics::Shown;
 
 /// Two instances that know nothing of each other, and the link that both have.
 struct Two {
@@ -93,6 +94,10 @@ async fn two_instances_on_the_same_accounts_loop_until_the_fuse_blows_and_again_
     let notes = two.notes();
     assert!((32..MOST_NOTES).contains(&notes), "{notes} notes");
     assert_eq!(two.world.incidents_of(&two.alert).len(), 1);
+    for app in [two.world.app(), &two.other] {
+        let (shown, paused) = (Shown::by(app).await, f64::from(two.is_paused(app).await));
+        assert_eq!((shown.get("fuses_blown_total", &[]), shown.get("paused_links", &[])), (paused, paused));
+    }
 
     two.resume().await;
     two.world.until("it goes on", async || two.notes() > notes).await;

@@ -69,6 +69,7 @@ impl Plan {
             // Stories about webhooks are told without anybody looking behind them.
             ("RECONCILE_INTERVAL_S", "0".to_owned()),
             ("LISTEN_ADDR", "127.0.0.1:0".to_owned()),
+            ("ADMIN_ADDR", "127.0.0.1:0".to_owned()),
             ("DATABASE_URL", format!("sled://{}", folder.path().join("store").display())),
         ]);
         if let Some(token) = &self.opsgenie.webhook_token {
@@ -108,6 +109,17 @@ impl World {
         self.opsgenie.webhook_to(&format!("http://{}/ops-webhook", app.address()));
         self.pagerduty.webhook_to(&format!("http://{}/pd-webhook", app.address()));
         self.app = Some(app);
+    }
+
+    /// The configuration of the running crosspage, with these keys changed, as somebody beside it reads it.
+    pub(crate) fn config(&self, changed: &[(&'static str, &str)]) -> Config {
+        let mut vars = self.vars.clone();
+        if let Some(app) = &self.app {
+            vars.insert("LISTEN_ADDR", app.address().to_string());
+            vars.insert("ADMIN_ADDR", app.admin_address().to_string());
+        }
+        vars.extend(changed.iter().map(|(key, value)| (*key, (*value).to_owned())));
+        Config::from_vars(|key| vars.get(key).cloned()).unwrap()
     }
 
     /// Starts another crosspage on the same accounts, with a store of its own and these keys changed.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crosspage::clock::now;
 use crosspage::engine::Policy;
+use crosspage::metrics::Metrics;
 use crosspage::opsgenie::webhook::Door;
 use crosspage::server::{self, Doors, MAX_BODY, Patience};
 use crosspage::store::engine::Engine;
@@ -42,6 +43,7 @@ impl House {
             pagerduty_secrets: vec![SECRET.into()],
             patience,
             emergency: tokio::sync::watch::channel(crosspage::emergency::Status::default()).1,
+            metrics: Metrics::default(),
         };
         tokio::spawn(server::serve(listener, doors).unwrap());
         Self { store, memory, base: format!("http://{address}") }

@@ -1,8 +1,8 @@
 //! What an operator may do while crosspage runs.
 
 use crosspage::clock;
-use crosspage::engine::{Event, EventBody, System};
-use crosspage::operator::{Replayed, replay};
+use crosspage::engine::{Event, EventBody, Page, System};
+use crosspage::operator::replay::{Replayed, replay};
 use crosspage::store::{Form, Quarantined};
 use serde_json::{Value, json};
 use simulators::Fault;
@@ -162,7 +162,8 @@ async fn what_can_be_read_by_now_is_replayed_and_pages_only_for_what_is_open() {
     let done = async || world.app().store().summary().await.unwrap().opsgenie.entries == 0;
     world.until("the closed one was looked at", done).await;
     assert!(world.incidents_of(&closed).is_empty());
-    assert_eq!(world.app().store().link(&closed.as_str().try_into().unwrap()).await.unwrap(), None);
+    let link = world.app().store().link(&closed.as_str().try_into().unwrap()).await.unwrap();
+    assert!(link.is_some_and(|link| link.page == Page::Withheld), "and its creation may come as late as it will");
     assert_eq!(world.app().store().summary().await.unwrap().quarantined, 0);
     world.release_opsgenie();
     world.release_pagerduty();
@@ -208,5 +209,39 @@ async fn a_pagerduty_webhook_and_an_event_are_replayed_and_what_is_unreadable_st
 fn unknown_incident() -> crosspage::engine::IncidentEvent {
     let change = crosspage::engine::IncidentChange::Other("nothing".to_owned());
     let incident = "QSOMEBODY".try_into().unwrap();
-    crosspage::engine::IncidentEvent { incident, incident_key: None, service: None, status: None, change }
+    crosspage::engine::IncidentEvent { incident, incident_key: None, number: None, service: None, status: None, change }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alert_that_crosspage_never_linked_is_linked_by_hand() {
+    let world = World::new().await;
+    // As if it were from before the first run.
+    world.opsgenie.model().faults.webhooks.lose_all = true;
+    let alert = world.alert("Disk full");
+    world.opsgenie.model().human_acknowledges(&alert, JANE);
+    world.settle().await;
+    world.opsgenie.model().faults.webhooks.lose_all = false;
+    let incident = world.pagerduty.model().human_triggers("Disk full, by hand", ADA);
+    world.settle().await;
+    let (store, id) = (world.app().store(), alert.as_str().try_into().unwrap());
+    let linked = async || store.link_to(&id, &incident.as_str().try_into().unwrap(), clock::now()).await.unwrap();
+    assert_eq!(linked().await.commands, 2, "both are read");
+    world.settle().await;
+    assert_eq!(world.incident_now(&incident).status, "acknowledged");
+    assert!(world.incidents_of(&alert).is_empty(), "nobody is paged anew");
+    world.opsgenie.model().human_adds_note(&alert, JANE, "on it");
+    world.settle().await;
+    assert!(world.incident_notes(&incident).contains(&"[Opsgenie] jane@example.com: on it".to_owned()));
+
+    // Ended and linked again, it catches up with what happened meanwhile.
+    store.unlink(&id, clock::now()).await.unwrap().unwrap();
+    world.opsgenie.model().human_unacknowledges(&alert, JANE);
+    world.settle().await;
+    assert_eq!(world.incident_now(&incident).status, "acknowledged", "nothing is passed on");
+    assert_eq!(linked().await.commands, 2);
+    world.settle().await;
+    let alert_acknowledged = world.alert_now(&alert).acknowledged;
+    assert_eq!(alert_acknowledged, world.incident_now(&incident).status == "acknowledged", "they are together again");
+    assert_eq!(linked().await.commands, 0, "so already");
+    world.end().await;
 }

@@ -8,16 +8,13 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::process::{Pid, Signal, kill_process};
 use simulators::{opsgenie, pagerduty};
 use tempfile::TempDir;
 
 use crate::harness::{LOOK_EVERY, TOO_LONG};
-
-/// Far more than the ten seconds within which it ends when it is asked to.
-const TOO_LONG_TO_END: Duration = Duration::from_secs(30);
 
 /// How a run has ended.
 #[derive(Debug)]
@@ -83,6 +80,13 @@ impl Process {
         self.output.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Where it serves operators, once it has said so.
+    pub(crate) fn admin(&self) -> String {
+        let line = self.output().lines().find(|line| line.contains("crosspage is running")).map(str::to_owned);
+        let line: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
+        line["admin"].as_str().unwrap().to_owned()
+    }
+
     /// Asks it to end, as an orchestrator does.
     pub(crate) fn terminate(self) -> Ended {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
@@ -95,7 +99,7 @@ impl Process {
         let code = loop {
             match self.child.try_wait().unwrap() {
                 Some(status) => break status.code(),
-                None if started.elapsed() > TOO_LONG_TO_END => panic!("it does not end: {}", self.output()),
+                None if started.elapsed() > TOO_LONG => panic!("it does not end: {}", self.output()),
                 None => thread::sleep(LOOK_EVERY),
             }
         };
@@ -169,7 +173,8 @@ impl Stage {
              # PAGERDUTY_REGION=eu\n\
              PAGERDUTY_API_URL={}\n\
              OPSGENIE_API_URL={} # here\n\
-             LISTEN_ADDR=127.0.0.1:0 # any port\n",
+             LISTEN_ADDR=127.0.0.1:0 # any port\n\
+             ADMIN_ADDR=127.0.0.1:0\n",
             pd.api_key,
             pd.service_id,
             pd.webhook_secrets.join(","),

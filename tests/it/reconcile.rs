@@ -421,3 +421,59 @@ async fn a_damaged_link_that_a_pass_comes_by_ends_the_process_with_a_code_of_its
     assert_eq!(ended.code, Some(3), "{}", ended.output);
     assert!(ended.output.contains("the store has failed"), "{}", ended.output);
 }
+
+/// A world in which nobody looks unless it is ordered.
+fn looks_when_ordered() -> Plan {
+    let mut plan = plan();
+    plan.tuning.reconcile_every = Some(Duration::from_secs(86_400));
+    plan.tuning.notes_every = Some(Duration::from_secs(86_400));
+    plan
+}
+
+async fn ordered_pass(world: &World, dry_run: bool) -> serde_json::Value {
+    let url = format!("http://{}", world.app().admin_address());
+    let request = reqwest::Client::new().post(format!("{url}/api/v1/reconcile")).header("origin", &url);
+    let order = serde_json::json!({ "dry_run": dry_run });
+    request.header("x-crosspage", "1").json(&order).send().await.unwrap().json().await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ordered_pass_makes_up_for_what_was_lost_and_a_dry_one_only_tells() {
+    let world = looks_when_ordered().start().await;
+    let (alert, incident) = world.linked("Disk full").await;
+    ordered_pass(&world, false).await;
+    world.settle().await;
+    lose_all(&world);
+    world.pagerduty.model().human_acknowledges(&incident, ADA);
+    let missed = world.alert("CPU busy");
+    world.settle().await;
+    let timeline = world.timeline(&alert).await.len();
+    let writes = world.writes();
+    for _ in 0..2 {
+        let told = ordered_pass(&world, true).await;
+        assert_eq!((told["dry_run"].as_bool(), told["differing"].as_u64()), (Some(true), Some(2)), "{told}");
+        assert!(told["failures"].as_object().unwrap().is_empty(), "{told}");
+        let seen = |alert: &str| {
+            let differences = told["differences"].as_array().unwrap();
+            differences.iter().find(|difference| difference["alert"] == alert).unwrap()["reason"].clone()
+        };
+        assert_eq!((seen(&alert), seen(&missed)), ("drift".into(), "joining".into()));
+        world.settle().await;
+        assert_eq!((world.timeline(&alert).await.len(), world.writes()), (timeline, writes), "nothing is changed");
+    }
+    let found = ordered_pass(&world, false).await;
+    assert_eq!((found["dry_run"].as_bool(), found["differing"].as_u64()), (Some(false), Some(2)), "{found}");
+    world.settle().await;
+    assert!(world.alert_now(&alert).acknowledged);
+    assert_eq!(world.incidents_of(&missed).len(), 1);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_reconciler_no_pass_can_be_ordered() {
+    let world = World::new().await;
+    let refused = ordered_pass(&world, true).await;
+    assert_eq!(refused["error"]["code"], "conflict");
+    assert!(refused["error"]["message"].as_str().unwrap().contains("RECONCILE_INTERVAL_S"), "{refused}");
+    world.end().await;
+}

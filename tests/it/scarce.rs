@@ -9,6 +9,7 @@ use crosspage::engine::{
     Actor, AlertAction, AlertEvent, AlertFacts, AlertId, Event, EventBody, Identity, OnResolved, Policy, Priority,
     ReadLag, Timestamp,
 };
+use crosspage::health::Health;
 use crosspage::http::HttpSettings;
 use crosspage::reconcile;
 use crosspage::store::engine::Engine;
@@ -191,9 +192,10 @@ async fn in_a_storm_every_page_goes_before_any_note_and_nothing_starves() {
         query: None,
         read_lag: ReadLag::default(),
         clock: Clock::default(),
+        health: Health::default(),
     };
     let looking =
-        reconcile::run(storm.store.clone(), storm.vendors.clone(), gates.clone(), reconciler, stopping.clone());
+        reconcile::run(storm.store.clone(), storm.vendors.clone(), gates.clone(), reconciler, None, stopping.clone());
     let delivering = delivery::run(storm.store.clone(), storm.vendors.clone(), gates, settings, stopping);
     let (looking, delivering) = (tokio::spawn(looking), tokio::spawn(delivering));
 

@@ -15,10 +15,11 @@ const WEBHOOK_SECRET: &str = "pdhook+c4b8/0f6e=z1x";
 const OLD_WEBHOOK_SECRET: &str = "pdhook-old+3d9a/77bb=v5n";
 const TOKEN: &str = "ogtoken+e2c6/48aa=m9r";
 const ROUTING_KEY: &str = "rk5d8e1f0a7b4c2d9e6f3a0b8c7d5e4f";
+const ADMIN_TOKEN: &str = "operators+b7d4/25cc=t6y";
 const STRANGERS_TOKEN: &str = "strangers+guess/60d1=j2h";
 
-const SECRETS: [&str; 7] =
-    [PAGERDUTY_KEY, OPSGENIE_KEY, WEBHOOK_SECRET, OLD_WEBHOOK_SECRET, TOKEN, ROUTING_KEY, STRANGERS_TOKEN];
+const SECRETS: [&str; 8] =
+    [PAGERDUTY_KEY, OPSGENIE_KEY, WEBHOOK_SECRET, OLD_WEBHOOK_SECRET, TOKEN, ROUTING_KEY, ADMIN_TOKEN, STRANGERS_TOKEN];
 
 /// No note in this story goes without it.
 const NOTE: &str = "confided-to-colleagues";
@@ -92,6 +93,22 @@ async fn everybody_knocks(base: &str, integration: &str) {
     assert_eq!(post(&pd, &[(SIGNATURE, &signature)], unreadable).await.status, 202);
 }
 
+/// An operator and a stranger ask for what is to be done, with the texts of notes in it.
+async fn an_operator_asks(process: &Process) {
+    let output = process.output().clone();
+    let line = output.lines().find(|line| line.contains("crosspage is running")).unwrap();
+    let (_, admin) = line.split_once("admin").unwrap();
+    let (_, port) = admin.split_once("127.0.0.1:").unwrap();
+    let port: String = port.chars().take_while(char::is_ascii_digit).collect();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    for (token, status) in [(ADMIN_TOKEN, 200), (STRANGERS_TOKEN, 401)] {
+        let asked = client.get(format!("http://127.0.0.1:{port}/api/v1/entries?to=pagerduty")).bearer_auth(token);
+        let answer = asked.send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), status);
+        assert_eq!(answer.text().await.unwrap().contains(NOTE), status == 200);
+    }
+}
+
 fn note(number: u32) -> String {
     format!("{NOTE} {number}")
 }
@@ -152,10 +169,15 @@ async fn check_nothing_slips_out(format: &str) {
         ..pagerduty::Options::default()
     };
     let stage = Stage::set(opsgenie, pagerduty).await;
-    let (process, address) =
-        stage.start(&[("RUST_LOG", "trace"), ("LOG_FORMAT", format), ("PAGERDUTY_FALLBACK_ROUTING_KEY", ROUTING_KEY)]);
+    let (process, address) = stage.start(&[
+        ("RUST_LOG", "trace"),
+        ("LOG_FORMAT", format),
+        ("PAGERDUTY_FALLBACK_ROUTING_KEY", ROUTING_KEY),
+        ("ADMIN_TOKEN", ADMIN_TOKEN),
+    ]);
     everybody_knocks(&format!("http://{address}"), &integration).await;
     everything_fails(&stage, &process);
+    an_operator_asks(&process).await;
     let ended = process.terminate();
     assert_eq!(ended.code, Some(0), "{}", ended.output);
 

@@ -9,6 +9,7 @@ mod dice;
 mod door;
 mod draw;
 mod judge;
+mod known;
 mod network;
 mod people;
 mod plan;

@@ -14,7 +14,7 @@ mod webhook;
 
 pub use alert::{Alert, AlertStatus, LogLine, NewAlert, Note};
 pub use model::{Opsgenie, RequestRecord};
-pub use options::{Behaviour, Options, UpdatedAtStyle};
+pub use options::{Behaviour, KeyKind, Options, UpdatedAtStyle};
 
 /// A simulated Opsgenie on loopback.
 pub type Server = crate::wire::Server<Opsgenie>;

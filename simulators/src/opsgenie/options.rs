@@ -9,6 +9,8 @@ use crate::outbox::Retries;
 pub struct Options {
     /// Key of the API integration, a UUID.
     pub api_key: String,
+    /// What the key is for.
+    pub key_kind: KeyKind,
     /// Id of the Webhook integration, as each webhook carries it.
     pub integration_id: String,
     /// Name of the Webhook integration.
@@ -19,6 +21,8 @@ pub struct Options {
     pub webhook_headers_echoed: bool,
     /// Milliseconds between the 202 and the processing of a request.
     pub processing_ms: u64,
+    /// How far ahead the clock is that `Date` headers are written by; behind, if negative.
+    pub clock_ahead_ms: i64,
     /// Where to listen; `None` is a free port of `127.0.0.1`.
     pub listen: Option<SocketAddr>,
     /// What all ids are derived from.
@@ -31,16 +35,31 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             api_key: "3f0e7a52-8c1d-4b6e-9a47-d2c5b8e01f36".to_owned(),
+            key_kind: KeyKind::Integration,
             integration_id: "37c8f316-17c6-49d7-899b-9c7e540c048d".to_owned(),
             integration_name: "crosspage webhook".to_owned(),
             webhook_token: None,
             webhook_headers_echoed: false,
             processing_ms: 20,
+            clock_ahead_ms: 0,
             listen: None,
             seed: 1,
             behaviour: Behaviour::default(),
         }
     }
+}
+
+/// What a key is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyKind {
+    /// An API integration's, which may read, create and update.
+    Integration,
+    /// An API integration's that may not create and update. How such a key is refused, nobody has told.
+    ReadOnly,
+    /// An API integration's that may not read. How such a key is refused, nobody has told.
+    WriteOnly,
+    /// One from the account's settings: it may neither create, acknowledge, close nor add a note (key management page).
+    Settings,
 }
 
 /// Switches for what the vendor's documents leave open, or what differs between accounts.

@@ -1,4 +1,4 @@
-//! The search language of `GET /v2/alerts`, as far as it is simulated: fields joined by `AND`.
+//! The search language of `GET /v2/alerts`, as far as it is simulated: fields joined by `AND`, and parentheses around them.
 
 use super::alert::Alert;
 
@@ -19,18 +19,31 @@ impl Query {
     /// Understands `status`, `acknowledged`, `alias` and `tag` with a colon, and `createdAt` and `updatedAt` with
     /// `>`, `>=`, `<`, `<=` and Unix milliseconds. `None` for anything else.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let mut rest = text.trim();
-        let mut conditions = Vec::new();
-        while !rest.is_empty() {
-            if !conditions.is_empty() {
-                let word = rest.get(..3).filter(|word| word.eq_ignore_ascii_case("and"))?;
-                rest = rest.strip_prefix(word)?.trim_start();
-            }
-            let (condition, after) = Condition::parse(rest)?;
-            conditions.push(condition);
-            rest = after.trim_start();
+        let text = text.trim();
+        if text.is_empty() {
+            return Some(Self::default());
         }
-        Some(Self(conditions))
+        let mut conditions = Vec::new();
+        Self::joined(text, &mut conditions)?.is_empty().then_some(Self(conditions))
+    }
+
+    /// Reads what is joined by `AND`; returns the rest. Where all must hold, parentheses change nothing.
+    fn joined<'a>(mut text: &'a str, conditions: &mut Vec<Condition>) -> Option<&'a str> {
+        loop {
+            let rest = match text.strip_prefix('(') {
+                Some(inside) => Self::joined(inside.trim_start(), conditions)?.strip_prefix(')')?,
+                None => {
+                    let (condition, rest) = Condition::parse(text)?;
+                    conditions.push(condition);
+                    rest
+                }
+            };
+            let rest = rest.trim_start();
+            match rest.get(..3).filter(|word| word.eq_ignore_ascii_case("and")) {
+                Some(word) => text = rest.strip_prefix(word)?.trim_start(),
+                None => return Some(rest),
+            }
+        }
     }
 
     pub(super) fn matches(&self, alert: &Alert) -> bool {
@@ -47,7 +60,9 @@ impl Condition {
         let rest = rest[operator.len()..].trim_start();
         let (value, after) = match rest.strip_prefix('"') {
             Some(quoted) => quoted.split_once('"')?,
-            None => rest.split_at(rest.find(char::is_whitespace).unwrap_or(rest.len())),
+            None => {
+                rest.split_at(rest.find(|letter: char| letter.is_whitespace() || letter == ')').unwrap_or(rest.len()))
+            }
         };
         let condition = match (field, operator) {
             ("status", ":" | "=") => Self::Status(value.to_ascii_lowercase()),
@@ -85,10 +100,29 @@ mod tests {
 
     #[test]
     fn only_the_simulated_part_of_the_language_is_understood() {
-        for text in ["", "status: open", "status:open AND acknowledged: false and alias: \"a b\"", "updatedAt >= 5"] {
-            assert!(Query::parse(text).is_some(), "{text}");
+        let conditions = [
+            ("", 0),
+            ("status: open", 1),
+            ("status:open AND acknowledged: false and alias: \"a b\"", 3),
+            ("updatedAt >= 5", 1),
+            ("(tag: a) AND status: open", 2),
+            ("( tag: a AND (status: open ) )", 2),
+        ];
+        for (text, count) in conditions {
+            assert_eq!(Query::parse(text).map(|query| query.0.len()), Some(count), "{text}");
         }
-        for text in ["status", "owner: me", "NOT status: open", "status: open OR tag: a", "createdAt: 5", "tag: a b"] {
+        for text in [
+            "status",
+            "owner: me",
+            "NOT status: open",
+            "status: open OR tag: a",
+            "createdAt: 5",
+            "tag: a b",
+            "(tag: a",
+            "tag: a)",
+            "()",
+            "tag: a AND",
+        ] {
             assert!(Query::parse(text).is_none(), "{text}");
         }
     }

@@ -4,10 +4,12 @@ use serde_json::{Map, json};
 
 use super::command::{ActionBy, Command, Target};
 use super::model::{Opsgenie, Pending};
+use super::options::KeyKind;
 use super::payload::{self, Invalid};
 use super::read::Reader;
 use crate::exchange::{CallRecord, Reply, Request};
 use crate::fault::{ErrorReplies, serve};
+use crate::ids::http_date;
 
 /// The address that calls come from, as far as the account can tell.
 const CALLER: &str = "127.0.0.1";
@@ -34,13 +36,18 @@ impl Opsgenie {
                 .with_header("x-ratelimit-reason", "ACCOUNT")
                 .with_header("x-ratelimit-period-in-sec", "60");
         }
-        let reply = reply.with_header("x-request-id", request_id).with_header("x-response-time", TOOK.to_string());
+        let date = http_date(self.now_ms.saturating_add(self.options.clock_ahead_ms));
+        let reply = reply
+            .with_header("date", date)
+            .with_header("x-request-id", request_id)
+            .with_header("x-response-time", TOOK.to_string());
         self.calls.push(CallRecord::of(&request, self.now_ms, &reply));
         reply
     }
 
     fn route(&mut self, request: &Request, request_id: &str, fails_with: Option<String>) -> Result<Reply, Reply> {
         self.authenticate(request, request_id)?;
+        self.authorize(request, request_id)?;
         let segments = request.segments();
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         let [_, _, path @ ..] = segments.as_slice() else {
@@ -93,6 +100,22 @@ impl Opsgenie {
             Some(key) if !key.trim().eq_ignore_ascii_case(&self.options.api_key) => Err(could_not()),
             Some(_) => Ok(()),
         }
+    }
+
+    /// Whether the key may do that. Answers page: 403 with code 40301 if not; the words for a key from the settings are from
+    /// reports of users.
+    fn authorize(&self, request: &Request, request_id: &str) -> Result<(), Reply> {
+        let reads = request.method == "GET";
+        let last = request.path.rsplit('/').next().unwrap_or_default();
+        let of_integrations = !reads && ["alerts", "acknowledge", "close", "notes"].contains(&last);
+        let message = match self.options.key_kind {
+            KeyKind::Settings if of_integrations => "To perform this action, use an API key from an API integration.",
+            KeyKind::ReadOnly if !reads => "The key may not create and update",
+            KeyKind::WriteOnly if reads => "The key may not read",
+            KeyKind::Integration | KeyKind::ReadOnly | KeyKind::WriteOnly | KeyKind::Settings => return Ok(()),
+        };
+        let body = json!({"code": 40301, "message": message, "took": TOOK, "requestId": request_id});
+        Err(Reply::json(403, &body))
     }
 
     /// Captures suggest: `user` is shown as the alert's user name, `source` as the source's name; without a source it

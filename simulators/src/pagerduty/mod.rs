@@ -16,7 +16,10 @@ mod webhook;
 
 pub use incident::{Acknowledgement, Agent, Incident, IncidentStatus, LogEntry, Note};
 pub use model::{EventsPage, PagerDuty};
-pub use options::{AckTimeoutAgent, Behaviour, KeyKind, Options, RestAgent, Taken, UnackEvents, User, UsersLookup};
+pub use options::{
+    AckTimeoutAgent, Behaviour, KeyAccess, KeyKind, Options, RestAgent, ServiceStatus, Taken, UnackEvents, User,
+    UsersLookup,
+};
 
 /// A simulated PagerDuty on loopback.
 pub type Server = crate::wire::Server<PagerDuty>;

@@ -11,12 +11,20 @@ pub struct Options {
     pub api_key: String,
     /// Whether the key is the account's or the automation user's own.
     pub key_kind: KeyKind,
+    /// Whether the key may write.
+    pub key_access: KeyAccess,
     /// The service that incidents are created on.
     pub service_id: String,
+    /// Whether that service takes incidents.
+    pub service_status: ServiceStatus,
+    /// Whether that service has an escalation policy.
+    pub has_escalation_policy: bool,
     /// Further services, which the subscription does not cover.
     pub other_services: Vec<String>,
     /// Whom REST writes are made as. Not on call.
     pub automation: User,
+    /// What that user may do, as the account tells it. It is told only.
+    pub automation_role: String,
     /// Everybody else; the first is on call.
     pub users: Vec<User>,
     /// Signing secrets of the first subscription; two sign each webhook twice, as while rotating.
@@ -27,6 +35,10 @@ pub struct Options {
     pub priorities: Vec<String>,
     /// Milliseconds until an acknowledgement times out; `None` is never.
     pub ack_timeout_ms: Option<u64>,
+    /// Seconds until an incident resolves itself, as the service tells it; `None` is never. It is told only.
+    pub auto_resolve_timeout_s: Option<u64>,
+    /// How far ahead the clock is that `Date` headers are written by; behind, if negative.
+    pub clock_ahead_ms: i64,
     /// Where to listen; `None` is a free port of `127.0.0.1`.
     pub listen: Option<SocketAddr>,
     /// What all ids are derived from.
@@ -62,14 +74,38 @@ pub enum KeyKind {
     User,
 }
 
+/// Whether a key may write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyAccess {
+    /// It may.
+    Full,
+    /// API access page: whatever is no GET is answered 403.
+    ReadOnly,
+}
+
+/// Whether a service takes incidents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServiceStatus {
+    /// It does.
+    Active,
+    /// It does not for a while.
+    Maintenance,
+    /// It does not.
+    Disabled,
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
             api_key: "y_NbAkKc66ryYTWUXYEu".to_owned(),
             key_kind: KeyKind::Account,
+            key_access: KeyAccess::Full,
             service_id: "PSVC001".to_owned(),
+            service_status: ServiceStatus::Active,
+            has_escalation_policy: true,
             other_services: Vec::new(),
             automation: User::new("PAUTO01", "Sync Bot", "bot@acme.test"),
+            automation_role: "limited_user".to_owned(),
             users: vec![
                 User::new("PUSR001", "Ada Oncall", "ada@acme.test"),
                 User::new("PUSR002", "Bob Backup", "bob@acme.test"),
@@ -78,6 +114,8 @@ impl Default for Options {
             subscription_id: "PWHS001".to_owned(),
             priorities: ["P1", "P2", "P3", "P4", "P5"].map(str::to_owned).to_vec(),
             ack_timeout_ms: None,
+            auto_resolve_timeout_s: None,
+            clock_ahead_ms: 0,
             listen: None,
             seed: 2,
             behaviour: Behaviour::default(),

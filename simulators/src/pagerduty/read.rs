@@ -107,10 +107,14 @@ impl PagerDuty {
 
     /// The users page says that `query` matches names; clients use it with addresses too.
     fn read_users(&self, request: &Request, path: &[&str]) -> Served {
-        if self.behaviour.users_lookup == UsersLookup::Forbidden {
-            return Err(Failure::new(403, 2010, "Access Denied", &[]));
-        }
         match path {
+            ["me"] if self.options.key_kind == KeyKind::Account => {
+                Err(Failure::invalid("This endpoint needs a user's own key"))
+            }
+            ["me"] => Ok(Reply::json(200, &json!({"user": self.user_json(&self.options.automation)}))),
+            _ if self.behaviour.users_lookup == UsersLookup::Forbidden => {
+                Err(Failure::new(403, 2010, "Access Denied", &[]))
+            }
             [] => {
                 let wanted = request.query_value("query").unwrap_or_default().to_lowercase();
                 let users = self
@@ -120,10 +124,6 @@ impl PagerDuty {
                     .collect();
                 page(request, "users", users)
             }
-            ["me"] if self.options.key_kind == KeyKind::Account => {
-                Err(Failure::invalid("This endpoint needs a user's own key"))
-            }
-            ["me"] => Ok(Reply::json(200, &json!({"user": self.user_json(&self.options.automation)}))),
             [id] => {
                 let user = self.user(id).ok_or_else(Failure::not_found)?;
                 Ok(Reply::json(200, &json!({"user": self.user_json(user)})))

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::incident::{Agent, Incident, IncidentStatus, LogEntry, Note};
 use super::model::{PagerDuty, priority_id};
-use super::options::User;
+use super::options::{ServiceStatus, User};
 use crate::ids::{rfc3339_ms, rfc3339_s};
 
 const POLICY_ID: &str = "PEP0001";
@@ -193,7 +193,7 @@ impl PagerDuty {
             "email": user.email,
             "time_zone": "Etc/UTC",
             "color": "green",
-            "role": "user",
+            "role": if user.id == self.options.automation.id { &self.options.automation_role } else { "user" },
             "avatar_url": "https://secure.gravatar.com/avatar/0",
             "description": null,
             "invitation_sent": false,
@@ -205,6 +205,7 @@ impl PagerDuty {
     }
 
     pub(super) fn service_json(&self, id: &str) -> Value {
+        let is_ours = id == self.options.service_id;
         json!({
             "id": id,
             "type": "service",
@@ -213,11 +214,15 @@ impl PagerDuty {
             "html_url": format!("https://acme.pagerduty.com/services/{id}"),
             "name": service_name(id),
             "description": "",
-            "auto_resolve_timeout": null,
+            "auto_resolve_timeout": self.options.auto_resolve_timeout_s,
             "acknowledgement_timeout": self.options.ack_timeout_ms.map(|pause| pause / 1_000),
             "created_at": "2024-01-01T00:00:00Z",
-            "status": "active",
-            "escalation_policy": self.policy_ref(),
+            "status": match self.options.service_status {
+                ServiceStatus::Maintenance if is_ours => "maintenance",
+                ServiceStatus::Disabled if is_ours => "disabled",
+                ServiceStatus::Active | ServiceStatus::Maintenance | ServiceStatus::Disabled => "active",
+            },
+            "escalation_policy": (self.options.has_escalation_policy || !is_ours).then(|| self.policy_ref()),
             "teams": [],
             "integrations": [self.agent_ref(&Agent::Integration, id, true)],
             "alert_creation": "create_alerts_and_incidents",

@@ -6,9 +6,10 @@ use super::doer::{Doer, NewIncident};
 use super::events;
 use super::incident::{Agent, Incident, IncidentStatus};
 use super::model::PagerDuty;
-use super::options::{KeyKind, RestAgent};
+use super::options::{KeyAccess, KeyKind, RestAgent, ServiceStatus};
 use crate::exchange::{CallRecord, Reply, Request};
 use crate::fault::{ErrorReplies, serve};
+use crate::ids::http_date;
 
 /// OpenAPI document.
 const NOTES_LIMIT: usize = 2_000;
@@ -69,6 +70,8 @@ impl PagerDuty {
                 .with_header("ratelimit-remaining", "959")
                 .with_header("ratelimit-reset", "60");
         }
+        let date = http_date(self.now_ms.saturating_add(self.options.clock_ahead_ms));
+        let reply = reply.with_header("date", date);
         self.calls.push(CallRecord::of(&request, self.now_ms, &reply));
         reply
     }
@@ -83,6 +86,9 @@ impl PagerDuty {
         let authorization = request.header_value("authorization").unwrap_or_default();
         if authorization.strip_prefix("Token token=") != Some(self.options.api_key.as_str()) {
             return Err(Failure::new(401, 2006, "Authentication failed", &[]));
+        }
+        if self.options.key_access == KeyAccess::ReadOnly && method != "GET" {
+            return Err(Failure::new(403, 2010, "Access Denied", &[]));
         }
         match (method, path.as_slice()) {
             (_, ["webhook_subscriptions", rest @ ..]) => self.subscriptions(request, rest),
@@ -150,6 +156,10 @@ impl PagerDuty {
         let service_id = wanted["service"]["id"].as_str().filter(|id| self.is_service(id));
         let service_id =
             service_id.ok_or_else(|| Failure::new(400, 2001, "Invalid Input Provided", &["Service Not Found"]))?;
+        if self.options.service_status != ServiceStatus::Active && service_id == self.options.service_id {
+            // Which error it is, nobody has told.
+            return Err(Failure::invalid("Incident could not be created"));
+        }
         let details = match wanted["body"].get("details") {
             None | Some(Value::Null) => String::new(),
             Some(Value::String(text)) => text.clone(),

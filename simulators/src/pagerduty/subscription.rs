@@ -9,6 +9,22 @@ use crate::exchange::{Reply, Request};
 /// Webhook page: so many subscriptions a scope.
 const PER_SCOPE: usize = 10;
 
+/// Webhook overview: what can be subscribed to of incidents and their notes.
+const ALL_EVENTS: [&str; 12] = [
+    "incident.triggered",
+    "incident.acknowledged",
+    "incident.unacknowledged",
+    "incident.resolved",
+    "incident.reopened",
+    "incident.annotated",
+    "incident.escalated",
+    "incident.reassigned",
+    "incident.delegated",
+    "incident.priority_updated",
+    "incident.service_updated",
+    "incident.responder.added",
+];
+
 #[derive(Debug, Clone)]
 pub(super) struct Subscription {
     pub(super) id: String,
@@ -78,7 +94,8 @@ impl Subscription {
             .iter()
             .map(|(name, value)| json!({"name": name, "value": if created { value } else { "-- redacted --" }}))
             .collect();
-        let events = if self.events.is_empty() { vec!["incident.triggered".to_owned()] } else { self.events.clone() };
+        let all = || ALL_EVENTS.map(str::to_owned).to_vec();
+        let events = if self.events.is_empty() { all() } else { self.events.clone() };
         json!({
             "id": self.id,
             "type": "webhook_subscription",
@@ -104,6 +121,11 @@ impl PagerDuty {
         let (id, service) = (self.ids.upper("P", 6), self.options.service_id.clone());
         let first = Subscription::of_service(&id, &service, self.options.webhook_secrets.clone());
         self.subscriptions.push(Subscription { url: Some(url.to_owned()), ..first });
+    }
+
+    /// The addresses that subscriptions have of their own.
+    pub fn subscription_urls(&self) -> Vec<String> {
+        self.subscriptions.iter().filter_map(|subscription| subscription.url.clone()).collect()
     }
 
     /// Serves `/webhook_subscriptions…`; `path` is what follows.

@@ -220,3 +220,18 @@ async fn requests_that_nobody_paid_for_are_paid_for_afterwards() {
     pass(&gate, Class::Create).await.unwrap();
     assert_eq!(start.elapsed(), Duration::from_secs(1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_gate_tells_how_it_stands() {
+    let gate = gate(60);
+    assert_eq!(gate.standing(), Standing { calls_left: 60.0, held_for: None, paused: None });
+    pass(&gate, Class::Note).await.unwrap();
+    gate.hold(Duration::from_secs(30));
+    assert!(gate.pause("401 no"));
+    tokio::time::advance(Duration::from_millis(500)).await;
+    let held_for = Some(Duration::from_millis(29_500));
+    assert_eq!(gate.standing(), Standing { calls_left: 59.5, held_for, paused: Some("401 no".to_owned()) });
+    tokio::time::advance(Duration::from_secs(30)).await;
+    gate.resume();
+    assert_eq!(gate.standing(), Standing { calls_left: 60.0, held_for: None, paused: None });
+}

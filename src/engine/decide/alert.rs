@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::event::{AlertAction, AlertEvent, AlertFacts, Event, EventBody, Status, System};
+use super::super::event::{AlertAction, AlertEvent, AlertFacts, Event, EventBody, Status, System, Timestamp};
 use super::super::link::{HeardNote, Link, NoteVia, Observed, Page, TextHash};
 use super::super::outbox::Action;
 use super::super::policy::Policy;
@@ -81,9 +81,16 @@ fn over(mut draft: Draft<'_>, happened: &AlertEvent) -> Decision {
         return unlinked(Unlinked::NotOpen);
     }
     take_over(&mut draft.link, &happened.facts);
-    draft.link.page = Page::Withheld;
     draft.link.alert_deleted = happened.action == AlertAction::Delete;
-    draft.link.observe_alert(Status::Resolved, draft.event.occurred_at);
+    let at = draft.event.occurred_at;
+    withhold(draft, at)
+}
+
+/// Puts down that an alert was over before it paged: nothing pages for it, however late its creation is told.
+pub(super) fn withhold(mut draft: Draft<'_>, at: Option<Timestamp>) -> Decision {
+    draft.link.page = Page::Withheld;
+    draft.link.observe_alert(Status::Resolved, at);
+    draft.released = std::mem::take(&mut draft.link.held);
     draft.done(Reason::NoIncident)
 }
 

@@ -24,6 +24,7 @@ pub(super) fn decide(mut draft: Draft<'_>, happened: &IncidentEvent) -> Decision
             completed = true;
         }
     }
+    draft.link.incident_number = happened.number.or(draft.link.incident_number);
     let decision = match (&happened.change, happened.status) {
         (IncidentChange::Annotated(note), _) => annotated(draft, &happened.incident, note),
         (IncidentChange::MergedInto(into), _) => merged(draft, into),
@@ -59,6 +60,7 @@ fn elsewhere(draft: Draft<'_>, happened: &IncidentEvent) -> Decision {
 /// An incident for an alert that is over: its creation took effect although nothing showed it when it was looked for.
 fn unwanted(mut draft: Draft<'_>, happened: &IncidentEvent) -> Decision {
     draft.link.page = Page::Standing(happened.incident.clone());
+    draft.link.incident_number = happened.number;
     let Some(status) = happened.status else { return draft.done(Reason::Linked) };
     draft.link.pagerduty.observe(status, draft.event.occurred_at);
     if status == Status::Resolved {
@@ -113,14 +115,18 @@ fn annotated(mut draft: Draft<'_>, incident: &IncidentId, note: &IncidentNote) -
 fn merged(mut draft: Draft<'_>, into: &IncidentId) -> Decision {
     draft.link.merged.extend(draft.link.incident().cloned());
     draft.link.page = Page::Standing(into.clone());
+    draft.link.incident_number = None;
     draft.link.shared = true;
     draft.link.notes_since = Some(draft.when());
     draft.link.pagerduty.known = draft.link.pagerduty.known.map(|known| Known { at: None, ..known });
     draft.push(System::PagerDuty, Action::FetchIncident);
-    // What came too late for the incident that is over is still wanted of the one that it goes on as.
+    // What came too late for the incident that is over is still wanted of the one that it goes on as. So is what is on its way:
+    // it may have found, or may still find, that the incident is over.
     let came_too_late = std::mem::take(&mut draft.link.told_superseded);
-    if came_too_late && draft.target(System::Opsgenie) == Some(Status::Acknowledged) {
-        draft.command_status(System::PagerDuty, Status::Acknowledged);
+    let acknowledged = came_too_late && draft.target(System::Opsgenie) == Some(Status::Acknowledged);
+    let on_its_way = draft.link.pagerduty.commanded.map(|c| c.status);
+    if let Some(status) = on_its_way.or_else(|| acknowledged.then_some(Status::Acknowledged)) {
+        draft.command_status(System::PagerDuty, status);
     }
     if draft.link.alert_deleted {
         return draft.done(Reason::AlertDeleted);
@@ -135,7 +141,7 @@ fn state(mut draft: Draft<'_>, status: Status, change: &IncidentChange) -> Decis
     let read = *change == IncidentChange::Read;
     let ours = !read && draft.is_our_change(System::PagerDuty, status);
     let echo = draft.echo(System::PagerDuty);
-    if draft.is_ours(System::PagerDuty) && *change == IncidentChange::Reopened {
+    if *change == IncidentChange::Reopened && (draft.is_ours(System::PagerDuty) || may_be_of_ours(&draft)) {
         return revived(draft, status);
     }
     if ours && draft.is_late_echo(System::PagerDuty, status) {
@@ -177,6 +183,16 @@ fn state(mut draft: Draft<'_>, status: Status, change: &IncidentChange) -> Decis
         Observed::Changed { .. } if draft.link.alert_deleted => draft.done(Reason::AlertDeleted),
         Observed::Changed { from } => changed(draft, from, status, change),
     }
+}
+
+/// Whether a reopening that nobody is named for may be that of a change of ours, answered just then or still on its way.
+fn may_be_of_ours(draft: &Draft<'_>) -> bool {
+    let side = &draft.link.pagerduty;
+    let late = [Status::Open, Status::Acknowledged].into_iter().any(|status| {
+        let on_its_way = side.commanded.is_some_and(|commanded| commanded.status == status);
+        on_its_way || side.has_overtaken(status) || side.has_carried(status, draft.event.occurred_at)
+    });
+    late && !draft.event.actor.is_told()
 }
 
 /// Whether an event about something else mentions another state than the one that is known, and nobody can tell what that is

@@ -8,20 +8,19 @@ mod alert;
 mod incident;
 mod operator;
 mod polled;
+mod reason;
 mod settled;
 mod text;
 
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
-
 use super::event::{Actor, AlertId, Event, EventBody, Operator, Order, Status, System, Timestamp};
-use super::link::{Commanded, Link, Page, TextHash, WrittenNote};
+use super::link::{Commanded, Known, Link, Page, TextHash, WrittenNote};
 use super::outbox::{Action, Command};
 use super::policy::Policy;
+
+pub use reason::{Guard, NotYet, Reason, Unlinked};
 
 /// What is to be done about an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,172 +37,10 @@ pub struct Decision {
     pub learned_id: Option<String>,
 }
 
-/// Why something was done about an event, or nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reason {
-    /// It is passed on to the other side.
-    Mirrored,
-    /// It completed the link: the incident is known now.
-    Linked,
-    /// It is our own change coming back.
-    Echo(Guard),
-    /// The other side is there already, or on its way there.
-    InStep,
-    /// It cannot be told whether it is older or newer than a change of ours: the incident is read.
-    Unclear,
-    /// A newer state of the same side is known.
-    Stale,
-    /// A further creation of an alert that is linked, or a note that was heard before.
-    Duplicate,
-    /// The policy does not mirror such events.
-    Ignored,
-    /// There is no link, and none is made.
-    Unlinked(Unlinked),
-    /// The alert's creation was missed: it is read to see whether it should page.
-    Joining,
-    /// It waits for the answer to a look-up.
-    Held,
-    /// The alert is closed, and nothing can reopen it.
-    AlertClosed,
-    /// The alert was deleted, so nothing can be written to it.
-    AlertDeleted,
-    /// The alert was closed before its incident was created, so there is none.
-    NoIncident,
-    /// A late change of ours reopened what a person had resolved: it is resolved again.
-    Revived,
-    /// A late change of ours undid what a person had done meanwhile: that is restored.
-    PutRight,
-    /// The same note came once by itself and once inside another action.
-    NoteTwin,
-    /// A command was carried out.
-    Carried,
-    /// A command was overtaken by events and not sent.
-    Overtaken,
-    /// A command found the other side resolved, which is not revived.
-    Superseded,
-    /// A command was given up.
-    GivenUp,
-    /// A look-up was answered.
-    Fetched,
-    /// A look at one side showed nothing new.
-    NoDrift,
-    /// A look at one side showed what no webhook told: that is decided on right after.
-    Drift,
-    /// A look at one side proves nothing yet; it must be taken again.
-    NotYet(NotYet),
-    /// The incident is not there any more.
-    Vanished,
-    /// The link's commands are held from now on.
-    Paused,
-    /// The link's commands go on.
-    Resumed,
-    /// What was given up is tried again.
-    Redriven,
-    /// What was given up, or parked behind it, is left undone.
-    Discarded,
-}
-
-/// Why a look at one side proves nothing yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum NotYet {
-    /// A change of ours to that side is on its way.
-    Unfinished,
-    /// That side changed since, or so shortly before that the vendor need not have shown it.
-    TooFresh,
-}
-
-/// Which guard knew an echo.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Guard {
-    /// The actor is us.
-    Actor,
-    /// It is a note that we wrote.
-    WrittenNote,
-    /// It is the state that we commanded.
-    Commanded,
-    /// It bears our attribution, and nobody tells who wrote it.
-    Prefix,
-}
-
-/// Why there is no link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Unlinked {
-    /// The incident is somebody else's.
-    NotOurs,
-    /// The link has another incident.
-    OtherIncident,
-    /// The incident bears a key like ours, but is on another service.
-    OtherService,
-    /// The alert was created before crosspage first ran here.
-    BeforeFirstRun,
-    /// The alert is older than links are kept.
-    TooOld,
-    /// The alert is closed or deleted.
-    NotOpen,
-    /// There is no such alert.
-    NoSuchAlert,
-    /// Something was ordered for a link that is not there.
-    NoSuchLink,
-    /// An operator has ended the link.
-    ByOperator,
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Mirrored => f.write_str("mirrored"),
-            Self::Linked => f.write_str("linked"),
-            Self::Echo(Guard::Actor) => f.write_str("echo (actor)"),
-            Self::Echo(Guard::WrittenNote) => f.write_str("echo (written note)"),
-            Self::Echo(Guard::Commanded) => f.write_str("echo (commanded)"),
-            Self::Echo(Guard::Prefix) => f.write_str("echo (prefix)"),
-            Self::InStep => f.write_str("in step"),
-            Self::Unclear => f.write_str("unclear"),
-            Self::Stale => f.write_str("stale"),
-            Self::Duplicate => f.write_str("duplicate"),
-            Self::Ignored => f.write_str("ignored"),
-            Self::Unlinked(Unlinked::NotOurs) => f.write_str("unlinked (not ours)"),
-            Self::Unlinked(Unlinked::OtherService) => f.write_str("unlinked (other service)"),
-            Self::Unlinked(Unlinked::OtherIncident) => f.write_str("unlinked (other incident)"),
-            Self::Unlinked(Unlinked::BeforeFirstRun) => f.write_str("unlinked (before first run)"),
-            Self::Unlinked(Unlinked::TooOld) => f.write_str("unlinked (too old)"),
-            Self::Unlinked(Unlinked::NotOpen) => f.write_str("unlinked (not open)"),
-            Self::Unlinked(Unlinked::NoSuchAlert) => f.write_str("unlinked (no such alert)"),
-            Self::Unlinked(Unlinked::NoSuchLink) => f.write_str("unlinked (no such link)"),
-            Self::Unlinked(Unlinked::ByOperator) => f.write_str("unlinked (by an operator)"),
-            Self::Joining => f.write_str("joining"),
-            Self::Held => f.write_str("held"),
-            Self::AlertClosed => f.write_str("alert closed"),
-            Self::AlertDeleted => f.write_str("alert deleted"),
-            Self::NoIncident => f.write_str("no incident"),
-            Self::Revived => f.write_str("revived"),
-            Self::PutRight => f.write_str("put right"),
-            Self::NoteTwin => f.write_str("note twin"),
-            Self::Carried => f.write_str("carried out"),
-            Self::Overtaken => f.write_str("overtaken"),
-            Self::Superseded => f.write_str("superseded"),
-            Self::GivenUp => f.write_str("given up"),
-            Self::Fetched => f.write_str("fetched"),
-            Self::NoDrift => f.write_str("no drift"),
-            Self::Drift => f.write_str("drift"),
-            Self::NotYet(NotYet::Unfinished) => f.write_str("not yet (unfinished)"),
-            Self::NotYet(NotYet::TooFresh) => f.write_str("not yet (too fresh)"),
-            Self::Vanished => f.write_str("vanished"),
-            Self::Paused => f.write_str("paused"),
-            Self::Resumed => f.write_str("resumed"),
-            Self::Redriven => f.write_str("redriven"),
-            Self::Discarded => f.write_str("discarded"),
-        }
-    }
-}
-
 /// Decides on `event`, which happened to `link` (if there is one).
 pub fn decide(link: Option<&Link>, event: &Event, policy: &Policy) -> Decision {
     let mut decision = judge(link, event, policy);
+    overtake(link, &mut decision, event, policy);
     touch(link, &mut decision, event);
     watch(&mut decision, event, policy);
     decision
@@ -230,6 +67,24 @@ fn watch(decision: &mut Decision, event: &Event, policy: &Policy) {
     }
 }
 
+/// Puts down what was commanded before, is not wanted any more, and has not come back yet: it may be on its way.
+fn overtake(before: Option<&Link>, decision: &mut Decision, event: &Event, policy: &Policy) {
+    let (Some(before), Some(after)) = (before, &mut decision.link) else { return };
+    for system in [System::Opsgenie, System::PagerDuty] {
+        let Some(commanded) = before.side(system).commanded else { continue };
+        let settled = matches!(&event.body, EventBody::Settled(settled)
+            if matches!(settled.entry.command.action, Action::SetStatus { mark, .. } if mark == commanded.mark));
+        let side = after.side_mut(system);
+        let status = |known: Option<Known>| known.map(|known| known.status);
+        let (was, is) = (status(before.side(system).known), status(side.known));
+        let by_others = event.actor.is_told() && !policy.identity.is_ours(system, &event.actor);
+        let has_come = was != is && is == Some(commanded.status) && !by_others;
+        if side.commanded.is_none_or(|now| now.mark != commanded.mark) && !settled && !has_come {
+            side.overtaken.push(commanded);
+        }
+    }
+}
+
 /// Puts down when a side changed or was settled.
 fn touch(before: Option<&Link>, decision: &mut Decision, event: &Event) {
     let Some(after) = &mut decision.link else { return };
@@ -246,7 +101,7 @@ fn touch(before: Option<&Link>, decision: &mut Decision, event: &Event) {
 }
 
 fn judge(link: Option<&Link>, event: &Event, policy: &Policy) -> Decision {
-    if let Some(tombstone) = link.filter(|link| link.unlinked) {
+    if let Some(tombstone) = link.filter(|link| link.unlinked && !operator::links(event)) {
         return Decision { link: Some(operator::tombstone(tombstone, event)), ..unlinked(Unlinked::ByOperator) };
     }
     match &event.body {
@@ -263,7 +118,7 @@ fn judge(link: Option<&Link>, event: &Event, policy: &Policy) -> Decision {
         EventBody::Polled(polled) => polled::decide(link, event, polled, policy),
         EventBody::Operator(operator) => match link {
             Some(link) => operator::decide(Draft::new(link, event, policy), operator),
-            None => unlinked(Unlinked::NoSuchLink),
+            None => operator::without_link(event, operator, policy),
         },
     }
 }
@@ -341,10 +196,11 @@ impl<'a> Draft<'a> {
     }
 
     /// Whether a change to `status` is ours: by its actor, or, if none is told, because one of our commands was answered with
-    /// it just then.
+    /// it just then, or may be on its way although it is not wanted any more.
     fn is_our_change(&self, system: System, status: Status) -> bool {
-        let carried = self.link.side(system).has_carried(status, self.event.occurred_at);
-        self.is_ours(system) || (carried && !self.event.actor.is_told())
+        let side = self.link.side(system);
+        let may_be = side.has_carried(status, self.event.occurred_at) || side.has_overtaken(status);
+        self.is_ours(system) || (may_be && !self.event.actor.is_told())
     }
 
     /// Whether a change of ours says nothing new. PagerDuty's answers to our writes tell the time of the change by the second

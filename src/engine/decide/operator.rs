@@ -1,10 +1,13 @@
 //! What was ordered for a link.
 
-use super::super::event::{AlertAction, Event, EventBody, Operator, Order, Seen, Status, System, Timestamp};
+use super::super::event::{
+    AlertAction, AlertFacts, Event, EventBody, IncidentId, Operator, Order, Seen, Status, System, Timestamp,
+};
 use super::super::fuse::Fuse;
-use super::super::link::{Commanded, Link, Page, Paused};
+use super::super::link::{Commanded, Known, Link, Page, Paused, Side};
 use super::super::outbox::{Action, Entry, FetchedAlert};
-use super::{Decision, Draft, Reason, Unlinked};
+use super::super::policy::Policy;
+use super::{Decision, Draft, Reason, Unlinked, unlinked};
 
 pub(super) fn decide(mut draft: Draft<'_>, operator: &Operator) -> Decision {
     let at = draft.event.received_at;
@@ -31,7 +34,44 @@ pub(super) fn decide(mut draft: Draft<'_>, operator: &Operator) -> Decision {
             (link.held, link.fetching_note) = (Vec::new(), None);
             draft.done(Reason::Unlinked(Unlinked::ByOperator))
         }
+        Order::Link { incident } => link(draft, incident),
     }
+}
+
+/// Whether it is the one order that an ended link listens to.
+pub(super) fn links(event: &Event) -> bool {
+    matches!(&event.body, EventBody::Operator(operator) if matches!(operator.order, Order::Link { .. }))
+}
+
+/// What was ordered for an alert without a link: only that it be linked can be done.
+pub(super) fn without_link(event: &Event, operator: &Operator, policy: &Policy) -> Decision {
+    let Order::Link { incident } = &operator.order else { return unlinked(Unlinked::NoSuchLink) };
+    let new = Link::new(operator.alert.clone(), AlertFacts::default(), Page::Withheld, event.received_at);
+    link(Draft::new(&new, event, policy), incident)
+}
+
+/// Links the alert with that incident. Nothing that was known of either counts any more: both begin as they are born, and where
+/// they stand is read, so that what is read is news, and is told to the other side by the usual rules.
+fn link(mut draft: Draft<'_>, incident: &IncidentId) -> Decision {
+    match &draft.link.page {
+        Page::Standing(stands) if stands == incident => return draft.done(Reason::InStep),
+        Page::Standing(_) | Page::Joining | Page::Pending => {
+            return draft.done(Reason::Unlinked(Unlinked::OtherIncident));
+        }
+        Page::Dead | Page::Withheld if draft.link.alert_deleted => return draft.done(Reason::AlertDeleted),
+        Page::Dead | Page::Withheld => {}
+    }
+    let born = Known { status: Status::Open, at: None, by_the_second: false };
+    let link = &mut draft.link;
+    link.page = Page::Standing(incident.clone());
+    link.incident_number = None;
+    (link.unlinked, link.redriven, link.told_superseded) = (false, false, false);
+    for system in [System::Opsgenie, System::PagerDuty] {
+        *link.side_mut(system) = Side { known: Some(born), ..Side::default() };
+    }
+    draft.push(System::Opsgenie, Action::FetchAlert);
+    draft.push(System::PagerDuty, Action::FetchIncident);
+    draft.done(Reason::Linked)
 }
 
 /// What was given up goes back into its lane, which is the store's business; the link is to expect its end again.

@@ -12,6 +12,7 @@ use super::super::event::{
 use super::super::link::{HeardNote, Link, NoteVia, Page, TextHash, WrittenNote};
 use super::super::outbox::{Action, FetchedAlert};
 use super::super::policy::Policy;
+use super::alert::withhold;
 use super::settled::read_event;
 use super::{Decision, Draft, NotYet, Reason, Unlinked, blank, nothing, text, too_old, unlinked};
 
@@ -62,15 +63,12 @@ fn unchanged(link: &Link, reason: Reason) -> Decision {
     Decision { link: Some(link.clone()), ..nothing(reason) }
 }
 
-/// An alert without a link that is open and young enough: its creation was missed. It is read in full, since lists leave
-/// out what the page is to tell, and pages if it is open still.
+/// An alert without a link that is young enough: its creation was missed, or is late. If it is open, it is read in full, since
+/// lists leave out what the page is to tell, and pages if it is open still.
 fn unseen(event: &Event, polled: &Polled, policy: &Policy) -> Decision {
     let Seen::Alert { alert, may_page } = &polled.seen else { return unlinked(Unlinked::NoSuchAlert) };
     if !may_page {
         return nothing(Reason::Ignored);
-    }
-    if alert.status == Status::Resolved {
-        return unlinked(Unlinked::NotOpen);
     }
     // An alert that does not tell when it was created may be of any age.
     let Some(created_at) = alert.facts.created_at else { return unlinked(Unlinked::TooOld) };
@@ -79,6 +77,9 @@ fn unseen(event: &Event, polled: &Polled, policy: &Policy) -> Decision {
     }
     let mut draft = Draft::new(&blank(&polled.alert, event), event, policy);
     draft.link.facts = alert.facts.clone();
+    if alert.status == Status::Resolved {
+        return withhold(draft, alert.at);
+    }
     draft.push(System::Opsgenie, Action::FetchAlert);
     draft.done(Reason::Joining)
 }
@@ -142,6 +143,7 @@ fn incident_state(link: &Link, event: &Event, now: &State<'_>, merged_into: Opti
     let happened = IncidentEvent {
         incident: now.incident.clone(),
         incident_key: None,
+        number: None,
         service: None,
         status: Some(now.status),
         change,
@@ -240,6 +242,7 @@ fn incident_notes(link: &Link, event: &Event, incident: &IncidentId, notes: &[Se
         let happened = IncidentEvent {
             incident: incident.clone(),
             incident_key: None,
+            number: None,
             service: None,
             status: None,
             change: IncidentChange::Annotated(note_seen),

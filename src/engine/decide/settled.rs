@@ -43,15 +43,7 @@ pub(super) fn decide(mut draft: Draft<'_>, settled: &Settled) -> Decision {
             draft.learned_id.clone_from(if to == System::PagerDuty { author } else { &None });
             draft.done(Reason::Carried)
         }
-        Outcome::InState { status, at } => {
-            draft.link.side_mut(to).carry(*status, *at);
-            if has_revived(&draft, &settled.entry, *status) {
-                // Its webhook will tell, and then it is resolved again.
-                return draft.done(Reason::Carried);
-            }
-            in_state(&mut draft.link, to, *status, *at, wanted);
-            if wanted { draft.done(Reason::Carried) } else { put_right(draft, to, Reason::Carried) }
-        }
+        Outcome::InState { status, at } => arrived(draft, &settled.entry, *status, *at, wanted),
         Outcome::Superseded { .. } => superseded(draft, to, action),
         Outcome::Prioritised => draft.done(Reason::Carried),
         Outcome::NotApplicable => {
@@ -60,6 +52,13 @@ pub(super) fn decide(mut draft: Draft<'_>, settled: &Settled) -> Decision {
                 draft.write_note(System::PagerDuty, text::about(System::Opsgenie, &sentence));
             }
             draft.done(Reason::Carried)
+        }
+        Outcome::FetchedAlert(Some(alert)) if matches!(action, Action::SetStatus { .. }) => {
+            let actor = Actor { name: alert.by.clone(), person: true, ..Actor::nobody() };
+            if draft.policy.identity.is_ours(to, &actor) {
+                return arrived(draft, &settled.entry, alert.status, alert.at, wanted);
+            }
+            brought_about(draft, alert, actor)
         }
         Outcome::FetchedAlert(alert) => fetched_alert(draft, alert.as_ref()),
         Outcome::FetchedIncident(Some(incident)) => fetched_incident(draft, incident),
@@ -116,6 +115,33 @@ pub(super) fn decide(mut draft: Draft<'_>, settled: &Settled) -> Decision {
             | Action::FetchNote { .. } => draft.done(Reason::GivenUp),
         },
     }
+}
+
+/// The side is where we wanted it to be, by our doing for all that is known.
+fn arrived(mut draft: Draft<'_>, entry: &Entry, status: Status, at: Option<Timestamp>, wanted: bool) -> Decision {
+    let to = entry.command.to;
+    draft.link.side_mut(to).carry(status, at);
+    if has_revived(&draft, entry, status) {
+        // Its webhook will tell, and then it is resolved again.
+        return draft.done(Reason::Carried);
+    }
+    in_state(&mut draft.link, to, status, at, wanted);
+    if wanted { draft.done(Reason::Carried) } else { put_right(draft, to, Reason::Carried) }
+}
+
+/// A change of ours that was not wanted any more may have had its effect or not, and then a person did the same: that is
+/// decided on as if its webhook had come, which may have been lost.
+fn brought_about(mut draft: Draft<'_>, alert: &FetchedAlert, actor: Actor) -> Decision {
+    let now = draft.event.received_at;
+    let action = match alert.status {
+        Status::Open => AlertAction::Unacknowledge { note: None },
+        Status::Acknowledged => AlertAction::Acknowledge { note: None },
+        Status::Resolved => AlertAction::Close { note: None },
+    };
+    let happened = AlertEvent { alert: draft.link.alert.clone(), facts: AlertFacts::default(), action };
+    let read = read_event(EventBody::Alert(happened), alert.at, now);
+    draft.released.push(Event { actor, ..read });
+    draft.done(Reason::Fetched)
 }
 
 /// What the waiting events tell of the alert.
@@ -186,7 +212,10 @@ fn put_right(mut draft: Draft<'_>, to: System, otherwise: Reason) -> Decision {
 /// The other side is over and was left alone. What is known of it is not changed: the webhook of the resolution is on its
 /// way and tells who did it, or the reconciler will find it.
 fn superseded(mut draft: Draft<'_>, to: System, action: &Action) -> Decision {
-    let tell = to == System::PagerDuty && !draft.link.told_superseded && !draft.link.alert_deleted;
+    // What was on its way to an incident that was merged is on its way once more, to the one that it went into.
+    let commanded = draft.link.side(to).commanded.map(|c| c.status);
+    let goes_on = matches!(action, Action::SetStatus { status, .. } if commanded == Some(*status));
+    let tell = to == System::PagerDuty && !goes_on && !draft.link.told_superseded && !draft.link.alert_deleted;
     if tell {
         draft.link.told_superseded = true;
         let acknowledges = matches!(action, Action::SetStatus { status: Status::Acknowledged, .. });
@@ -201,19 +230,21 @@ fn fetched_alert(mut draft: Draft<'_>, alert: Option<&FetchedAlert>) -> Decision
     let now = draft.event.received_at;
     let joining = draft.link.page == Page::Joining;
     let redriven = draft.link.redriven;
+    // Linked by hand: nothing has told of it yet.
+    let unheard = !joining && draft.link.facts == AlertFacts::default();
     let_create_go_on(&mut draft.link);
     let Some(alert) = alert else {
-        if redriven {
+        if redriven || unheard {
             // Nobody is paged for an alert that is gone.
             draft.link.alert_deleted = true;
             draft.link.observe_alert(Status::Resolved, None);
         }
         return if joining { unlinked(Unlinked::NoSuchAlert) } else { draft.done(Reason::Fetched) };
     };
+    if joining && alert.status == Status::Resolved {
+        return over_before_it_paged(draft, alert);
+    }
     if joining {
-        if alert.status == Status::Resolved {
-            return unlinked(Unlinked::NotOpen);
-        }
         // That its creation is told pages, whatever its age.
         let told = draft.link.held.iter().any(alert::is_creation);
         if let Some(why) = too_old(alert.facts.created_at, now, draft.policy).filter(|_| !told) {
@@ -222,6 +253,9 @@ fn fetched_alert(mut draft: Draft<'_>, alert: Option<&FetchedAlert>) -> Decision
         draft.link.facts = alert.facts.clone();
         page(&mut draft);
         draft.released = std::mem::take(&mut draft.link.held);
+    }
+    if unheard {
+        draft.link.facts = alert.facts.clone();
     }
     // What the waiting events do not explain, the state that was read does.
     let action = match alert.status {
@@ -237,10 +271,21 @@ fn fetched_alert(mut draft: Draft<'_>, alert: Option<&FetchedAlert>) -> Decision
     draft.done(Reason::Fetched)
 }
 
+/// An alert whose creation was missed, and that is closed by now. Its creation may merely be late: it is put down that there is
+/// nothing to page for, and an incident that was created for it all the same is resolved.
+fn over_before_it_paged(mut draft: Draft<'_>, alert: &FetchedAlert) -> Decision {
+    if too_old(alert.facts.created_at, draft.event.received_at, draft.policy).is_some() {
+        return unlinked(Unlinked::NotOpen);
+    }
+    draft.link.facts = alert.facts.clone();
+    alert::withhold(draft, alert.at)
+}
+
 fn fetched_incident(mut draft: Draft<'_>, incident: &IncidentState) -> Decision {
     let happened = IncidentEvent {
         incident: incident.id.clone(),
         incident_key: None,
+        number: None,
         service: None,
         status: Some(incident.status),
         change: IncidentChange::Read,

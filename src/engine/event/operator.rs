@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::outbox::Entry;
-use super::{AlertAction, AlertId, Event, EventBody, IncidentChange, System, Timestamp};
+use super::{AlertAction, AlertId, Event, EventBody, IncidentChange, IncidentId, System, Timestamp};
 
 /// An order for a link. It comes from an operator, so it is no news of either vendor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +38,11 @@ pub enum Order {
     Discard(Box<Entry>),
     /// End the link: nothing is passed on between its two sides any more, and nothing pages for its alert again.
     Unlink,
+    /// Link the alert with that incident: one that crosspage never linked, or whose link was ended. Both are read after that.
+    Link {
+        /// The incident.
+        incident: IncidentId,
+    },
 }
 
 impl Order {
@@ -50,6 +55,7 @@ impl Order {
             Self::Look(_) => "look",
             Self::Discard(_) => "discard",
             Self::Unlink => "unlink",
+            Self::Link { .. } => "link",
         }
     }
 }

@@ -30,7 +30,7 @@ impl Polled {
             return None;
         };
         facts.created_at?;
-        let seen = FetchedAlert { facts: facts.clone(), status: Status::Open, at: event.occurred_at };
+        let seen = FetchedAlert { facts: facts.clone(), status: Status::Open, at: event.occurred_at, by: None };
         let polled = Self {
             alert: alert.clone(),
             read_started: event.received_at,

@@ -192,6 +192,16 @@ pub enum Failure {
 
 impl Failure {
     /// What went wrong, or what the vendor said.
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::TryAgain { reason, .. }
+            | Self::Unclear { reason, .. }
+            | Self::Unauthorized(reason)
+            | Self::Refused { reason, .. } => reason,
+        }
+    }
+
+    /// The same, to keep.
     pub fn into_reason(self) -> String {
         match self {
             Self::TryAgain { reason, .. }

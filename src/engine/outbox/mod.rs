@@ -181,6 +181,12 @@ pub struct Entry {
     /// The last thing that went wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
+    /// Whether it makes up for what no webhook told.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub makes_up: bool,
+    /// The request id of the webhook that it comes of, for the log alone. None comes of what was polled or ordered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
 }
 
 impl Entry {
@@ -197,6 +203,8 @@ impl Entry {
             due_at: now,
             waited_ms: 0,
             trouble: None,
+            makes_up: false,
+            request_id: None,
         }
     }
 
@@ -323,6 +331,9 @@ pub struct FetchedAlert {
     pub status: Status,
     /// When it was last changed, by Opsgenie's clock.
     pub at: Option<Timestamp>,
+    /// The e-mail address of whoever acknowledged it, if it is acknowledged and that was a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
 /// Why a command was not sent.

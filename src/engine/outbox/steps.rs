@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::super::event::{Status, System, Timestamp};
 use super::super::link::{Link, Page, Side, TextHash};
 use super::call::{Answer, Call, IncidentState, OpsgenieCall, PagerDutyCall, RequestState, SeenNote};
-use super::{Action, DropReason, Entry, Outcome, Step, Urgency};
+use super::{Action, DropReason, Entry, FetchedAlert, Outcome, Step, Urgency};
 use trouble::{absent, failed, is_young, look_again, refused};
 
 /// How long after a write a read may still not show it. Nobody could verify figures: these are on the safe side of what
@@ -217,7 +217,7 @@ pub fn settle(entry: Entry, link: &Link, others: &[String], answer: Answer, call
             | Action::Note { .. }
             | Action::UpdatePriority { .. }
             | Action::FetchIncident
-            | Action::FetchNote { .. } => compare(entry, link, alert.status, alert.at, call),
+            | Action::FetchNote { .. } => compare(entry, link, alert, call),
         },
         Answer::Note { id, author } => Settlement::Done(Outcome::Noted { id, author }),
         Answer::Notes(notes) => on_notes(entry, link, others, &notes, call),
@@ -249,9 +249,10 @@ fn on_incident(entry: Entry, link: &Link, state: IncidentState, now: Timestamp) 
         Action::UpdatePriority { .. } if wrote => Settlement::Done(Outcome::Prioritised),
         Action::UpdatePriority { .. } if state.status == Status::Resolved => Settlement::Done(Outcome::NotApplicable),
         Action::UpdatePriority { .. } => Settlement::Again(Entry { step: Step::Looked(state), ..entry }),
-        // It would end what is to be done, and may be older than what is known.
+        // It would end what is to be done, or have us revive what is over, and may be older than what is known.
         Action::SetStatus { status, .. }
-            if [*status, Status::Resolved].contains(&state.status)
+            if ([*status, Status::Resolved].contains(&state.status)
+                || (*status != Status::Resolved && is_known_over(link)))
                 && entry.step == Step::Ready
                 && may_lag(&state, link) =>
         {
@@ -272,9 +273,10 @@ fn on_incident(entry: Entry, link: &Link, state: IncidentState, now: Timestamp) 
 }
 
 /// The alert was read to see whether a state was reached.
-fn compare(entry: Entry, link: &Link, status: Status, at: Option<Timestamp>, call: Made) -> Settlement {
+fn compare(entry: Entry, link: &Link, alert: FetchedAlert, call: Made) -> Settlement {
     let now = call.answered_at;
-    let Action::SetStatus { status: wanted, .. } = entry.command.action else {
+    let FetchedAlert { status, at, .. } = alert;
+    let Action::SetStatus { status: wanted, mark } = entry.command.action else {
         return Settlement::Done(not_for(&entry));
     };
     // Nothing was waited for before this reading, so it may be from before our last change to the alert.
@@ -282,6 +284,11 @@ fn compare(entry: Entry, link: &Link, status: Status, at: Option<Timestamp>, cal
     if status == wanted && at_once && is_no_newer(status, at, &link.opsgenie) {
         let due_at = now.plus(read_lag(System::Opsgenie));
         return Settlement::Later { entry: Entry { due_at, ..entry }, hold: None };
+    }
+    let overtaken = link.opsgenie.commanded.is_none_or(|commanded| commanded.mark != mark);
+    if status == wanted && overtaken && alert.by.is_some() && at.is_some() {
+        // Whether it is what a person has wanted since, or what we did too late, the decision can tell.
+        return Settlement::Done(Outcome::FetchedAlert(Some(alert)));
     }
     if status == wanted {
         return Settlement::Done(Outcome::InState { status, at });
@@ -370,6 +377,10 @@ fn on_request(entry: Entry, state: RequestState, now: Timestamp) -> Settlement {
 /// Whether a reading of the incident contradicts something known that is as new. It tells the second only.
 fn may_lag(state: &IncidentState, link: &Link) -> bool {
     is_no_newer(state.status, state.at, &link.pagerduty)
+}
+
+fn is_known_over(link: &Link) -> bool {
+    link.pagerduty.known.is_some_and(|known| known.status == Status::Resolved)
 }
 
 /// Whether another state is known of the side, since the same time or later.

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::engine::{Priority, Timestamp};
+use crate::http::MayWrite;
 use crate::http::stub::{Reply, Stub};
 
 fn client(url: &str) -> Client {
@@ -77,7 +78,7 @@ async fn an_alert_is_read() {
     let full = json!({
         "id": "a-1", "tinyId": "1042", "message": "m", "status": "open", "acknowledged": true, "tags": ["t"],
         "createdAt": "2026-11-20T12:00:00.250Z", "updatedAt": "2026-11-20T12:00:01.5Z", "priority": "P4",
-        "entity": "", "description": "d",
+        "entity": "", "description": "d", "report": {"ackTime": 1250, "acknowledgedBy": "jane@example.com"},
     });
     let expected = FetchedAlert {
         facts: AlertFacts {
@@ -91,11 +92,18 @@ async fn an_alert_is_read() {
         },
         status: Status::Acknowledged,
         at: Some(Timestamp::from_millis(1_795_176_001_500)),
+        by: Some("jane@example.com".to_owned()),
     };
     assert_eq!(read(full).await, Answer::Alert(expected));
     let table = [
         (json!({"status": "open"}), Some(Status::Open)),
         (json!({"status": "open", "acknowledged": false}), Some(Status::Open)),
+        (json!({"status": "open", "report": {"acknowledgedBy": "jane@example.com"}}), Some(Status::Open)),
+        (
+            json!({"status": "open", "acknowledged": true, "report": {"acknowledgedBy": "System"}}),
+            Some(Status::Acknowledged),
+        ),
+        (json!({"status": "open", "acknowledged": true, "report": ["odd"]}), Some(Status::Acknowledged)),
         (json!({"status": "closed", "acknowledged": true}), Some(Status::Resolved)),
         (json!({"status": "Closed"}), Some(Status::Resolved)),
         (json!({"acknowledged": true}), None),
@@ -104,7 +112,7 @@ async fn an_alert_is_read() {
     ];
     for (data, status) in table {
         let expected = status.map_or_else(unclear, |status| {
-            Answer::Alert(FetchedAlert { facts: AlertFacts::default(), status, at: None })
+            Answer::Alert(FetchedAlert { facts: AlertFacts::default(), status, at: None, by: None })
         });
         assert_eq!(read(data.clone()).await, expected, "{data}");
     }
@@ -240,7 +248,7 @@ async fn the_probe_tells_whether_we_are_let_in() {
     assert_eq!(client(&ok.url).probe().await, Ok(()));
     assert_eq!(ok.lines(), ["GET /v2/alerts/count"]);
     let refused = Stub::start(vec![Reply::json(401, &json!({"message": "Could not authenticate"}))]);
-    assert_eq!(client(&refused.url).probe().await, Err("401 Could not authenticate".to_owned()));
+    assert_eq!(client(&refused.url).probe().await, Err(Failure::Unauthorized("401 Could not authenticate".to_owned())));
 }
 
 #[test]
@@ -254,4 +262,89 @@ fn settings_with_which_no_call_could_be_made_are_refused() {
     assert_eq!(new("api.example.com", "k"), Err(InvalidSetting::BaseUrl));
     assert_eq!(new("https://api.example.com", ""), Err(InvalidSetting::Key));
     assert_eq!(new("https://api.example.com", "a\u{0}b"), Err(InvalidSetting::Key));
+}
+
+#[tokio::test]
+async fn a_greeting_tells_the_time_also_where_we_are_not_let_in() {
+    let date = [("date", "Sun, 06 Nov 1994 08:49:37 GMT")];
+    let stub = Stub::start(vec![Reply::with_headers(401, &date, &json!({"message": "Could not authenticate"}))]);
+    let greeting = client("http://127.0.0.1:1").elsewhere(&stub.url).unwrap().greet().await;
+    assert_eq!(greeting.let_in, Err(Failure::Unauthorized("401 Could not authenticate".to_owned())));
+    assert_eq!(greeting.date, Some(Timestamp::from_millis(784_111_777_000)));
+}
+
+#[tokio::test]
+async fn alerts_are_counted_and_a_bad_query_is_told() {
+    let invalid = json!({"message": "not processable", "errors": {"query": "cannot be parsed"}});
+    let stub = Stub::start(vec![
+        Reply::json(200, &json!({"data": {"count": 7}})),
+        Reply::json(422, &invalid),
+        Reply::json(200, &json!({"data": {"count": "many"}})),
+    ]);
+    let client = client(&stub.url);
+    assert_eq!(client.count_alerts("(tag: a b) AND status: open").await, Ok(7));
+    let reason = "422 not processable: cannot be parsed".to_owned();
+    assert_eq!(client.count_alerts("(").await, Err(Failure::Refused { meaning: Refusal::Invalid, reason }));
+    assert_eq!(client.count_alerts("status: open").await, Err(unreadable()));
+    assert_eq!(stub.lines()[0], "GET /v2/alerts/count?query=%28tag%3A+a+b%29+AND+status%3A+open");
+}
+
+#[tokio::test]
+async fn whether_a_key_may_write_is_asked_of_an_alert_that_cannot_exist() {
+    let settings = json!({"code": 40301, "message": "To perform this action, use an API key from an API integration."});
+    let accepted = json!({"result": "Request will be processed", "requestId": "r-1"});
+    let table = [
+        (Reply::json(202, &accepted), Ok(MayWrite::Yes)),
+        (Reply::json(404, &json!({"message": "Alert does not exist"})), Ok(MayWrite::Yes)),
+        (Reply::json(403, &settings), Ok(MayWrite::NotOfAnIntegration)),
+        (Reply::json(403, &json!({"message": "No"})), Ok(MayWrite::No("403 No".to_owned()))),
+        (Reply::json(401, &json!({"message": "No"})), Err(Failure::Unauthorized("401 No".to_owned()))),
+    ];
+    for (reply, expected) in table {
+        let stub = Stub::start(vec![reply]);
+        assert_eq!(client(&stub.url).may_write().await, expected);
+        let line = format!(
+            "POST /v2/alerts/{}/acknowledge?identifierType=id",
+            "00000000-0000-4000-8000-000000000000-1000000000000"
+        );
+        assert_eq!(stub.lines(), [line]);
+    }
+}
+
+#[tokio::test]
+async fn a_test_alert_is_created_found_and_closed_in_the_name_of_another() {
+    let status = |data: Value| Reply::json(200, &json!({"data": data}));
+    let stub = Stub::start(vec![
+        Reply::json(202, &json!({"requestId": "r-1"})),
+        Reply::json(404, &json!({"message": "Request not found. It might not be processed, yet."})),
+        status(json!({"isSuccess": true, "alertId": "a-1"})),
+        status(json!({"isSuccess": false, "success": true, "status": "No such plan", "alertId": ""})),
+        status(json!({"isSuccess": true, "alertId": "../x"})),
+        Reply::json(202, &json!({"requestId": "r-2"})),
+    ]);
+    let client = client(&stub.url);
+    let text = |text: &str| text.to_owned();
+    let alert = NewAlert {
+        message: text("a test"),
+        alias: text("x/1"),
+        description: text("nothing is wrong"),
+        tags: vec![text("test")],
+        priority: text("P5"),
+        user: text("somebody else"),
+    };
+    assert_eq!(client.create_alert(&alert).await, Ok(text("r-1")));
+    assert_eq!(client.created_alert("r-1").await, Ok(None));
+    assert_eq!(client.created_alert("r-1").await, Ok(Some(id())));
+    let failed = Failure::Refused { meaning: Refusal::Other, reason: text("No such plan") };
+    assert_eq!(client.created_alert("r-1").await, Err(failed));
+    assert_eq!(client.created_alert("r-1").await, Err(unreadable()), "an id that would lead elsewhere");
+    assert_eq!(client.close_alert_as("somebody else", "x/1").await, Ok(()));
+    let [created, closed] = [0, 5].map(|number: usize| stub.seen()[number].clone());
+    assert_eq!(
+        (&created.json()["user"], &created.json()["source"]),
+        (&json!("somebody else"), &json!("somebody else"))
+    );
+    assert_eq!((&created.json()["alias"], &created.json()["priority"]), (&json!("x/1"), &json!("P5")));
+    assert_eq!(closed.line, "POST /v2/alerts/x%2F1/close?identifierType=alias");
+    assert_eq!(closed.json(), json!({"user": "somebody else", "source": "somebody else"}));
 }

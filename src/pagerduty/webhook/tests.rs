@@ -392,3 +392,13 @@ fn long_names_are_cut() {
     let Inbound::Ignored(name) = read(&body).unwrap() else { panic!() };
     assert_eq!(name, "x ".repeat(100));
 }
+
+#[test]
+fn what_is_subscribed_to_is_understood() {
+    for name in EVENTS {
+        let incident = json!({"type": "incident", "id": "P1", "incident": {"id": "P1"}, "content": "a note"});
+        let change = incident_event(&json!({"event": {"event_type": name, "data": incident}})).change;
+        let by_name = !matches!(change, IncidentChange::Other(_));
+        assert_eq!(by_name, NEEDED_EVENTS.contains(&name), "{name}: {change:?}");
+    }
+}

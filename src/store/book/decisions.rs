@@ -6,8 +6,8 @@ use std::collections::{BTreeSet, VecDeque};
 use super::waiting::Waiting;
 use super::{Book, next};
 use crate::engine::{
-    Action, Actor, AlertId, Command, Entry, Event, EventBody, IncidentChange, IncidentEvent, IncidentId, Link, Outcome,
-    Page, Reason, Settled, System, Timestamp,
+    Action, Actor, AlertId, Command, Entry, Event, EventBody, IncidentChange, IncidentEvent, IncidentId, Link, Order,
+    Outcome, Page, Reason, Settled, System, Timestamp,
 };
 use crate::store::types::{DeadLetter, Form, Quarantined, Recorded, TimelineEntry, Verdict};
 use crate::store::{StoreError, keys};
@@ -50,6 +50,9 @@ impl Book {
                 book.table.put(&keys::dead_letter(&entry.alert, entry.id), &letter)?;
                 book.counters.dead_letters += 1;
             }
+            if is_of_drift(&entry) && !matches!(outcome, Outcome::Dead { .. }) {
+                book.metrics.drift_healed(system.peer());
+            }
             let dead_create_of = matches!((&outcome, &entry.command.action), (Outcome::Dead { .. }, Action::Create(_)))
                 .then(|| entry.alert.clone());
             let body = EventBody::Settled(Box::new(Settled { entry, outcome }));
@@ -77,7 +80,7 @@ impl Book {
     }
 
     /// Whether a change of state is in the alert's lane to `system`, perhaps on its way right now.
-    fn changes_state(&self, system: System, alert: &AlertId) -> Result<bool, StoreError> {
+    pub(super) fn changes_state(&self, system: System, alert: &AlertId) -> Result<bool, StoreError> {
         let entries = self.lane(system, alert)?;
         Ok(entries.iter().any(|entry| matches!(entry.command.action, Action::SetStatus { .. })))
     }
@@ -150,15 +153,21 @@ impl Book {
 
     /// Decides on an event for one link (or none), and then on whatever that lets go on.
     fn decide_for(&mut self, mut link: Option<Link>, event: Event, tally: &mut Tally) -> Result<(), StoreError> {
-        let mut queue = VecDeque::from([event]);
-        while let Some(event) = queue.pop_front() {
+        let cause = Cause::of(&event, &Cause::default());
+        let mut queue = VecDeque::from([(event, cause)]);
+        while let Some((event, cause)) = queue.pop_front() {
             let mut decision = (self.decide)(link.as_ref(), &event, &self.policy);
             if let Some(id) = decision.learned_id
                 && self.policy.identity.pagerduty_ids.insert(id)
             {
                 self.save_identity()?;
             }
-            let alert = decision.link.as_ref().or(link.as_ref()).map(|link| link.alert.clone());
+            let linked = decision.link.as_ref().or(link.as_ref()).map(|link| link.alert.clone());
+            // Why an alert that somebody asks about was never linked must be told as well.
+            let alert = linked.clone().or_else(|| match &event.body {
+                EventBody::Alert(happened) => Some(happened.alert.clone()),
+                EventBody::Incident(_) | EventBody::Settled(_) | EventBody::Polled(_) | EventBody::Operator(_) => None,
+            });
             // Every pass of the reconciler looks at much that is as it should be, and none of it is worth a line.
             let is_idle = matches!(event.body, EventBody::Polled(_))
                 && decision.link == link
@@ -172,11 +181,13 @@ impl Book {
                     link.shared |= !self.links_of(incident)?.is_empty();
                 }
                 self.save_link(link.as_ref(), decision.link.as_ref())?;
-                let commands = self.enqueue(alert, decision.commands, now)?;
+                let commands = self.enqueue(alert, decision.commands, &cause, now)?;
                 tally.commands += commands.len();
                 if let Some(incident) = arrived {
                     for number in self.waiting.leave(&incident) {
-                        queue.push_back(self.take_waiting(number)?);
+                        let waited = self.take_waiting(number)?;
+                        let cause = Cause::of(&waited, &Cause::default());
+                        queue.push_back((waited, cause));
                     }
                 }
                 let number = next(&mut self.counters.timeline);
@@ -193,9 +204,14 @@ impl Book {
                 self.table.put_new(&keys::happened(number), &entry)?;
                 self.table.put_new(&keys::timeline_place(alert, number), &())?;
             }
-            tally.decisions.push((alert, decision.reason));
+            self.metrics.decided(decision.reason);
+            tally.decisions.push((linked, decision.reason));
             for released in decision.released.into_iter().rev() {
-                queue.push_front(released);
+                if is_pause(&released.body) {
+                    self.metrics.fuse_blown();
+                }
+                let cause = Cause::of(&released, &cause);
+                queue.push_front((released, cause));
             }
             link = decision.link;
         }
@@ -254,8 +270,14 @@ impl Book {
             self.follow_incidents(&alert, before, after)?;
         }
         self.follow_owed(before, after)?;
-        if before.map(|link| &link.paused) != after.map(|link| &link.paused) {
+        let (paused_before, paused) = (before.and_then(|l| l.paused.as_ref()), after.and_then(|l| l.paused.as_ref()));
+        if paused_before != paused {
             self.unpark(&alert);
+        }
+        match (paused_before, paused) {
+            (None, Some(_)) => self.counters.paused_links += 1,
+            (Some(_), None) => self.counters.paused_links = self.counters.paused_links.saturating_sub(1),
+            (None, None) | (Some(_), Some(_)) => {}
         }
         if after.is_none() {
             self.drop_lanes(&alert)?;
@@ -326,10 +348,20 @@ impl Book {
         Ok(())
     }
 
-    fn enqueue(&mut self, alert: &AlertId, commands: Vec<Command>, now: Timestamp) -> Result<Vec<u64>, StoreError> {
+    fn enqueue(
+        &mut self,
+        alert: &AlertId,
+        commands: Vec<Command>,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<Vec<u64>, StoreError> {
         let mut ids = Vec::with_capacity(commands.len());
         for command in commands {
             let entry = Entry::new(next(&mut self.counters.entry), alert.clone(), command, now);
+            let entry = Entry { makes_up: cause.makes_up, request_id: cause.request_id.clone(), ..entry };
+            if is_of_drift(&entry) {
+                self.metrics.drift_found(entry.command.to.peer());
+            }
             self.table.put_new(&keys::entry(entry.command.to, entry.id), &entry)?;
             self.schedule.side_mut(entry.command.to).push(&entry);
             ids.push(entry.id);
@@ -362,6 +394,46 @@ impl Book {
         self.table.delete(&key)?;
         Ok(waiting.event)
     }
+}
+
+/// What an event comes of, and with it all that is to be done because of it.
+#[derive(Clone, Default)]
+struct Cause {
+    /// The webhook's, if it was one.
+    request_id: Option<String>,
+    /// Whether it was a look of ours.
+    makes_up: bool,
+}
+
+impl Cause {
+    /// That of an event that `parent` let go on: the webhook is the event's own, else that of the command whose end it tells.
+    fn of(event: &Event, parent: &Self) -> Self {
+        let settled = match &event.body {
+            EventBody::Settled(settled) => settled.entry.request_id.as_ref(),
+            EventBody::Alert(_) | EventBody::Incident(_) | EventBody::Polled(_) | EventBody::Operator(_) => None,
+        };
+        let request_id = event.request_id.as_ref().or(settled).or(parent.request_id.as_ref()).cloned();
+        Self { request_id, makes_up: parent.makes_up || is_look(&event.body) }
+    }
+}
+
+/// Whether it tells what a look has shown, by itself or by the look-up that followed from one.
+fn is_look(body: &EventBody) -> bool {
+    match body {
+        EventBody::Polled(_) => true,
+        EventBody::Settled(settled) => settled.entry.makes_up && settled.entry.command.action.is_look_up(),
+        EventBody::Alert(_) | EventBody::Incident(_) | EventBody::Operator(_) => false,
+    }
+}
+
+/// Whether it passes on what a look has shown.
+fn is_of_drift(entry: &Entry) -> bool {
+    entry.makes_up && !entry.command.action.is_look_up()
+}
+
+/// Operators' pauses are never released by a decision, so this one is a fuse's.
+fn is_pause(body: &EventBody) -> bool {
+    matches!(body, EventBody::Operator(operator) if matches!(operator.order, Order::Pause { .. }))
 }
 
 /// An event that neither vendor tells of.

@@ -31,9 +31,10 @@ use super::engine::Engine;
 use super::types::{Decide, DueByClass, Settings};
 use super::{StoreError, keys, record};
 use crate::engine::{AlertId, Entry, Policy, System, Timestamp};
+use crate::metrics::Metrics;
 
 /// The schema's version that this code writes. The first one, before 0.1.0, had its timelines under other keys.
-const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 2;
 
 /// The store's synchronous core.
 #[derive(Debug)]
@@ -46,6 +47,7 @@ pub struct Book {
     owed: Owed,
     counters: Counters,
     committed_counters: Counters,
+    metrics: Metrics,
     broken: bool,
 }
 
@@ -68,6 +70,7 @@ struct Counters {
     dead_letters: u64,
     quarantined: u64,
     quarantine_expired: u64,
+    paused_links: u64,
 }
 
 /// The automation user's ids in PagerDuty, and whose they are.
@@ -94,9 +97,10 @@ impl Book {
         let counters: Counters = table.get(keys::COUNTERS)?.unwrap_or_default();
         let (schedule, waiting, owed) = (Schedule::default(), WaitingRoom::default(), Owed::default());
         let committed_counters = counters.clone();
-        let decide = settings.decide;
+        let (decide, metrics) = (settings.decide, settings.metrics);
+        let broken = false;
         let mut book =
-            Self { table, policy, decide, schedule, waiting, owed, counters, committed_counters, broken: false };
+            Self { table, policy, decide, schedule, waiting, owed, counters, committed_counters, metrics, broken };
         book.rebuild()?;
         book.commit()?;
         Ok(book)
@@ -115,6 +119,11 @@ impl Book {
             book.committed_counters = book.counters.clone();
             Ok(())
         })
+    }
+
+    /// How often anything was committed since the book was opened.
+    pub(in crate::store) fn commits(&self) -> u64 {
+        self.table.commits()
     }
 
     /// Keeps an id of the automation user in PagerDuty; from now on, whoever bears it is us.

@@ -5,7 +5,9 @@ use std::ops::ControlFlow;
 use super::Book;
 use super::decisions::of_ours;
 use crate::engine::outbox::{DropReason, Outcome};
-use crate::engine::{Action, AlertId, Entry, EventBody, Operator, Order, Settled, System, Timestamp};
+use crate::engine::{
+    Action, AlertId, Entry, Event, EventBody, Link, Operator, Order, Reason, Settled, System, Timestamp,
+};
 use crate::store::types::{DeadLetter, Discarded, Ended, Recorded};
 use crate::store::{StoreError, keys};
 
@@ -16,6 +18,35 @@ impl Book {
     /// Fatal ones only.
     pub fn order(&mut self, alert: AlertId, order: Order, now: Timestamp) -> Result<Recorded, StoreError> {
         self.transact(|book| book.follow_order(alert, order, now))
+    }
+
+    /// Takes in links that another store had; those that are there already are left alone.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub fn import(&mut self, links: &[Link]) -> Result<(), StoreError> {
+        self.transact(|book| {
+            for link in links {
+                if !book.table.has(&keys::link(&link.alert))? {
+                    book.save_link(None, Some(link))?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// What would be decided on a look if it were recorded, and whether there is a link.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub fn rehearse(&self, mut event: Event) -> Result<(bool, Reason), StoreError> {
+        let mut link = None;
+        if let EventBody::Polled(polled) = &mut event.body {
+            polled.unfinished = self.changes_state(polled.seen.system(), &polled.alert)?;
+            link = self.table.get::<Link>(&keys::link(&polled.alert))?;
+        }
+        let decision = (self.decide)(link.as_ref(), &event, &self.policy);
+        Ok((link.is_some(), decision.reason))
     }
 
     /// Puts a dead letter back into its lane, at the place that its number gives it; what is parked behind it goes on after it.

@@ -7,6 +7,7 @@
 use super::Book;
 use super::reads::number_of;
 use crate::engine::{AlertId, Link, System, Timestamp};
+use crate::metrics::Removed;
 use crate::store::types::{DeadLetter, PrunePlace, PruneStage, Pruned, Quarantined, TimelineEntry};
 use crate::store::{StoreError, keys, record};
 
@@ -24,6 +25,11 @@ impl Book {
                 PruneStage::Seen => Some(book.prune_seen(before, limit, &mut pruned)?),
                 PruneStage::Quarantine => book.prune_quarantine(before, limit, &mut pruned)?,
             };
+            let Pruned { links, timeline, seen, quarantined, next: _ } = pruned;
+            book.metrics.pruned(Removed::Links, links);
+            book.metrics.pruned(Removed::Timeline, timeline);
+            book.metrics.pruned(Removed::Seen, seen);
+            book.metrics.pruned(Removed::Quarantine, quarantined);
             Ok(Pruned { next: next.map(PrunePlace), ..pruned })
         })
     }

@@ -1,6 +1,5 @@
 //! What can be looked up.
 
-use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
 use super::Book;
@@ -64,15 +63,8 @@ impl Book {
     /// # Errors
     /// Fatal ones only.
     pub fn timeline(&self, alert: &AlertId) -> Result<Vec<TimelineEntry>, StoreError> {
-        let mut newest = VecDeque::with_capacity(LONGEST_LIST);
-        self.table.visit(&keys::timeline(alert), |place, ()| {
-            if newest.len() == LONGEST_LIST {
-                newest.pop_front();
-            }
-            newest.push_back(place);
-            ControlFlow::Continue(())
-        })?;
-        newest.iter().map(|place| self.table.need(&keys::happened(number_of(place)?))).collect()
+        let newest = self.timeline_before(alert, None, LONGEST_LIST)?;
+        Ok(newest.into_iter().map(|(_, entry)| entry).collect())
     }
 
     /// What is still to be done for an alert's link, as it is stored, in the order it was put in.
@@ -85,6 +77,44 @@ impl Book {
         entries.sort_by_key(|entry| entry.id);
         entries.truncate(LONGEST_LIST);
         Ok(entries)
+    }
+
+    /// The newest of what happened to an alert before that number, oldest first, each with its number; at most `limit`.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub fn timeline_before(
+        &self,
+        alert: &AlertId,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<(u64, TimelineEntry)>, StoreError> {
+        let mut places = Vec::new();
+        self.table.visit(&keys::timeline(alert), |place, ()| {
+            places.push(place);
+            ControlFlow::Continue(())
+        })?;
+        let mut numbers = places.iter().map(|place| number_of(place)).collect::<Result<Vec<_>, _>>()?;
+        numbers.retain(|number| before.is_none_or(|before| *number < before));
+        numbers.drain(..numbers.len().saturating_sub(limit));
+        numbers.into_iter().map(|number| Ok((number, self.table.need(&keys::happened(number))?))).collect()
+    }
+
+    /// What is to be done in `system`, by number, after that one; at most `limit`.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub fn entries_after(&self, system: System, after: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        self.table.list_from(keys::after(&keys::entry(system, after)), keys::lanes(system), limit)
+    }
+
+    /// How much is to be done for each of these alerts, in both systems.
+    pub fn queued_for(&self, alerts: &[AlertId]) -> Vec<usize> {
+        let of = |alert: &AlertId| {
+            let count = |system| self.schedule.side(system).lane(alert).count();
+            count(System::Opsgenie) + count(System::PagerDuty)
+        };
+        alerts.iter().map(of).collect()
     }
 
     /// What is bound for `system` on behalf of an alert, in order.
@@ -163,6 +193,7 @@ impl Book {
             quarantined: self.counters.quarantined,
             quarantine_expired: self.counters.quarantine_expired,
             waiting: self.waiting.len(),
+            paused_links: self.counters.paused_links,
         }
     }
 }

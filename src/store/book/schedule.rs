@@ -190,11 +190,16 @@ impl Side {
 
     /// How much there is.
     pub(super) fn queued(&self) -> Queued {
+        let oldest = |which: fn(&&Lane) -> bool| {
+            let firsts = self.lanes.values().filter(which).filter_map(|lane| lane.entries.front());
+            firsts.map(|slot| slot.queued_at).min()
+        };
         Queued {
             entries: self.lanes.values().map(|lane| lane.entries.len()).sum(),
             lanes: self.lanes.len(),
             parked: self.lanes.values().filter(|lane| lane.state == State::Parked).count(),
-            oldest: self.lanes.values().filter_map(|lane| lane.entries.front()).map(|slot| slot.queued_at).min(),
+            oldest: oldest(|_| true),
+            oldest_not_parked: oldest(|lane| lane.state != State::Parked),
         }
     }
 

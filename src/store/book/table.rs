@@ -20,11 +20,12 @@ type Page = BTreeMap<Vec<u8>, Vec<u8>>;
 pub(super) struct Table {
     engine: Engine,
     changes: Batch,
+    commits: u64,
 }
 
 impl Table {
     pub(super) fn new(engine: Engine) -> Self {
-        Self { engine, changes: Batch::new() }
+        Self { engine, changes: Batch::new(), commits: 0 }
     }
 
     /// Writes all changes, durably, as one. Nothing is written if nothing changed.
@@ -35,7 +36,13 @@ impl Table {
         self.engine.apply(&self.changes)?;
         self.engine.sync()?;
         self.changes.clear();
+        self.commits += 1;
         Ok(())
+    }
+
+    /// How often anything was written since the table was made.
+    pub(super) fn commits(&self) -> u64 {
+        self.commits
     }
 
     /// Puts a value at `key`, in place of the one there.

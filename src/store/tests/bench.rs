@@ -9,6 +9,7 @@ use crate::engine::{
     IncidentEvent, IncidentId, IncidentNote, Link, Outcome, Page, Policy, Reason, Settled, Status, System, Timestamp,
     decide,
 };
+use crate::metrics::Metrics;
 use crate::store::book::Book;
 use crate::store::engine::{Engine, Row};
 use crate::store::memory::MemoryEngine;
@@ -37,6 +38,8 @@ pub(super) enum Place {
 /// A book on an engine that outlives it.
 pub(super) struct Bench {
     pub(super) place: Place,
+    /// What is counted, however often it is opened.
+    pub(super) metrics: Metrics,
     book: Option<Book>,
 }
 
@@ -50,7 +53,7 @@ impl Bench {
     }
 
     fn on(place: Place) -> Self {
-        let mut bench = Self { place, book: None };
+        let mut bench = Self { place, metrics: Metrics::default(), book: None };
         bench.book = Some(bench.open().unwrap());
         bench
     }
@@ -64,7 +67,7 @@ impl Bench {
     /// Has everything decided on by the engine from now on, until it is opened again.
     pub(super) fn decide_for_real(&mut self) {
         self.close();
-        let settings = Settings::new(policy());
+        let settings = Settings { metrics: self.metrics.clone(), ..Settings::new(policy()) };
         self.book = Some(Book::open(self.engine(), settings, NOW).unwrap());
     }
 
@@ -73,7 +76,7 @@ impl Bench {
     }
 
     pub(super) fn open(&self) -> Result<Book, StoreError> {
-        Book::open(self.engine(), settings(), NOW)
+        Book::open(self.engine(), Settings { metrics: self.metrics.clone(), ..settings() }, NOW)
     }
 
     /// The engine itself, while the book is closed.
@@ -282,7 +285,14 @@ fn alert_event(alert: &str, action: AlertAction) -> Event {
 
 fn incident_event(incident: &str, incident_key: Option<String>, change: IncidentChange) -> Event {
     let incident = incident_id(incident);
-    event(EventBody::Incident(IncidentEvent { incident, incident_key, service: None, status: None, change }))
+    event(EventBody::Incident(IncidentEvent {
+        incident,
+        incident_key,
+        number: None,
+        service: None,
+        status: None,
+        change,
+    }))
 }
 
 /// An alert is created.

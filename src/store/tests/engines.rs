@@ -105,7 +105,7 @@ fn a_folder_that_cannot_be_made_is_an_error() {
 #[test]
 fn a_disk_tells_what_it_has_left() {
     let folder = tempfile::tempdir().unwrap();
-    assert!(Engine::sled(folder.path()).unwrap().free_bytes().unwrap() > 0);
+    assert!(Engine::sled(folder.path()).unwrap().room().unwrap().free > 0);
 }
 
 #[test]

@@ -66,6 +66,7 @@ fn links() -> Vec<Link> {
     full.opsgenie = Side {
         known: Some(Known { status: Status::Acknowledged, at: Some(NOW), by_the_second: true }),
         commanded: Some(Commanded { status: Status::Resolved, mark: 7 }),
+        overtaken: Vec::new(),
         touched_at: NOW,
         heard_at: Timestamp::default(),
         carried: vec![Known { status: Status::Open, at: Some(NOW), by_the_second: false }],
@@ -151,6 +152,7 @@ fn events() -> Vec<Event> {
             EventBody::Incident(IncidentEvent {
                 incident: incident_id("Q1"),
                 incident_key,
+                number: None,
                 service: Some("PSVC001".to_owned()),
                 status: Some(Status::Open),
                 change,
@@ -194,7 +196,7 @@ fn outcomes() -> Vec<Outcome> {
         Outcome::Superseded { at },
         Outcome::Prioritised,
         Outcome::NotApplicable,
-        Outcome::FetchedAlert(Some(FetchedAlert { facts: facts(), status, at })),
+        Outcome::FetchedAlert(Some(FetchedAlert { facts: facts(), status, at, by: None })),
         Outcome::FetchedAlert(None),
         Outcome::FetchedIncident(Some(incident_state())),
         Outcome::FetchedNote(Some("a long text".to_owned())),

@@ -2,6 +2,7 @@
 
 mod bench;
 mod claims;
+mod counted;
 mod damage;
 mod engines;
 mod events;

@@ -80,6 +80,12 @@ pub(crate) const AMENDMENTS: &[Amendment] = &[
     },
     Amendment {
         vendor: "PagerDuty",
+        at: "/components/schemas/Service/allOf/1/properties/escalation_policy",
+        fields: NULLABLE,
+        reason: ALMOST_ANY,
+    },
+    Amendment {
+        vendor: "PagerDuty",
         at: "/components/parameters/include_incident/schema",
         fields: r#"{"enum": ["body", "users"]}"#,
         reason: "the page on creating incidents: this is how to get the body back",

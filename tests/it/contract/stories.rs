@@ -1,5 +1,12 @@
 //! Stories in which the product makes every call that it can make, and the vendors answer in every way that matters.
 
+use std::future::pending;
+use std::time::Duration;
+
+use crosspage::check::end_to_end::{self, Patience};
+use crosspage::check::{self, Report, Verdict};
+use crosspage::http::HttpSettings;
+use crosspage::pagerduty::client::Scope;
 use simulators::opsgenie::NewAlert;
 use simulators::{CallRecord, Fault};
 
@@ -11,7 +18,9 @@ pub(crate) type Calls = (Vec<CallRecord>, Vec<CallRecord>);
 /// Tells them all.
 pub(crate) async fn told() -> Calls {
     let mut told = Calls::default();
-    for world in [every_change().await, every_doubt().await, every_look_up().await, every_refusal().await] {
+    let worlds =
+        [every_change().await, every_doubt().await, every_look_up().await, every_refusal().await, every_check().await];
+    for world in worlds {
         told.0.extend_from_slice(world.opsgenie.model().calls());
         told.1.extend_from_slice(world.pagerduty.model().calls());
         world.end().await;
@@ -100,6 +109,31 @@ async fn every_look_up() -> World {
     world.settle().await;
     world.opsgenie.model().silently(|opsgenie| opsgenie.human_deletes(&alert, JANE));
     world.pagerduty.model().human_adds_note(&incident, ADA, "to an alert that is gone");
+    world.settle().await;
+    world
+}
+
+/// All that is looked at before anything goes wrong, a test alert, and a subscription that is made and removed.
+async fn every_check() -> World {
+    let world = World::new().await;
+    let config = world.config(&[("OPSGENIE_QUERY", "tag: prod")]);
+    let mut report = Report::told_by(|_| {});
+    check::run(&config, &mut report).await.unwrap();
+    let patience = Patience::of(Duration::from_secs(100));
+    let options = end_to_end::Options { tags: vec!["prod".to_owned()], priority: "P5".to_owned(), patience, number: 1 };
+    end_to_end::run(&config, &options, &mut report, pending()).await.unwrap();
+    assert_eq!(report.count(Verdict::Failed), 0, "{report:?}");
+    let settings = crosspage::pagerduty::Settings {
+        base_url: config.pagerduty.api_url.clone(),
+        key: config.pagerduty.api_key.clone(),
+        email: config.pagerduty.email.clone(),
+        service_id: config.pagerduty.service_id.clone(),
+    };
+    let client = crosspage::pagerduty::Client::new(settings, &HttpSettings::default()).unwrap();
+    for scope in [Scope::Service(config.pagerduty.service_id.clone()), Scope::Account] {
+        let made = client.create_subscription("https://example.com/pd-webhook", &scope).await.unwrap();
+        client.delete_subscription(&made.id).await.unwrap();
+    }
     world.settle().await;
     world
 }

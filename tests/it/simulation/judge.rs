@@ -245,15 +245,21 @@ impl<'a> Judge<'a> {
     }
 
     /// Whether an incident may be open though that alert is closed: another alert shares it, or somebody reopened it after
-    /// the alert was closed, or while that was on its way.
+    /// the alert was closed, or while that was on its way. Whoever reopens an incident wants it whatever the closed alert says,
+    /// and goes on wanting that when they merge it into another one: that it is to end, only the alerts of that one can say,
+    /// and they are judged for themselves.
+    /// What two people do at two vendors within a second has no order that anybody could know: their clocks need not agree any
+    /// better, and whichever webhook comes last says nothing either.
     fn may_outlive(&self, alert: &str, incident: &Incident) -> bool {
         let shared = self.chains.iter().any(|(other, chain)| {
             let open = self.alerts.get(other).is_some_and(|other| other.status == AlertStatus::Open);
             other != alert && open && chain.last() == Some(&incident.id)
         });
         let closed_at_ms = self.last_deed(alert, |done| done.state == Some(Status::Resolved));
-        let reopened_at_ms = self.last_deed(&incident.id, |done| done.special && done.state == Some(Status::Open));
-        shared || reopened_at_ms.is_some_and(|reopened| closed_at_ms.is_none_or(|closed| closed < reopened))
+        let reopened = |id: &String| self.last_deed(id, |done| done.special && done.state == Some(Status::Open));
+        let reopened_at_ms = self.chains.get(alert).and_then(|chain| chain.iter().filter_map(reopened).max());
+        shared
+            || reopened_at_ms.is_some_and(|reopened| closed_at_ms.is_none_or(|closed| closed < reopened + AT_ONCE_MS))
     }
 
     /// Whether somebody other than us ended the incident, or one of its alerts was closed.
@@ -326,6 +332,8 @@ impl<'a> Judge<'a> {
 
 /// So long around a merge, nobody can say whose a note is.
 const AROUND_A_MERGE_MS: i64 = 2_000;
+/// What is done within that time in two systems, is done at once.
+const AT_ONCE_MS: i64 = 1_000;
 const WRITES_A_DEED: u32 = 4;
 const WRITES_A_TROUBLE: u32 = 3;
 

@@ -225,8 +225,13 @@ impl Scene {
     /// A note whose webhook does not come in its turn need not be shown in its turn.
     fn disturb(&self, delivery: &WebhookDelivery, lost: bool) {
         let body = String::from_utf8_lossy(&delivery.body).into_owned();
+        // A webhook that is cut may not show the token, but it shows the note's id.
+        let is_shown = |note: &&simulators::pagerduty::Note| body.contains(&note.id);
+        let incidents = self.pagerduty().incidents().into_iter().cloned().collect::<Vec<_>>();
+        let shown = incidents.iter().flat_map(|incident| incident.notes.iter().filter(is_shown));
+        let texts: Vec<&str> = shown.map(|note| note.text.as_str()).chain([body.as_str()]).collect();
         for written in &mut self.notes().written {
-            if body.contains(&written.token) {
+            if texts.iter().any(|text| text.contains(&written.token)) {
                 written.undisturbed = false;
                 written.lost |= lost;
             }

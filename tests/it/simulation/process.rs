@@ -58,8 +58,9 @@ impl Process {
                 query: None,
                 read_lag: ReadLag::default(),
                 clock: scene.clock(),
+                health: pace.health.clone(),
             };
-            let run = reconcile::run(store.clone(), vendors.clone(), gates.clone(), settings, stopping.clone());
+            let run = reconcile::run(store.clone(), vendors.clone(), gates.clone(), settings, None, stopping.clone());
             others.push(tokio::spawn(run));
         }
         let delivering = tokio::spawn(delivery::run(store.clone(), vendors, gates, pace, stopping));

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Account, START, account};
 use crate::Request;
-use crate::opsgenie::{Behaviour, NewAlert};
+use crate::opsgenie::{Behaviour, KeyKind, NewAlert, Opsgenie, Options};
 
 #[test]
 fn a_create_is_accepted_first_and_processed_later() {
@@ -178,4 +178,38 @@ fn other_writes_of_the_api_have_their_effect() {
     assert_eq!(account.send(Request::new("DELETE", &format!("/v2/alerts/{id}?user=crosspage"))).status, 202);
     account.wait(50);
     assert!(account.model.alert(&id).is_none());
+}
+
+#[test]
+fn a_key_may_do_what_its_kind_may() {
+    // What each may: create, acknowledge what is not there, un-acknowledge, count.
+    let table = [
+        (KeyKind::Integration, [202, 202, 202, 200]),
+        (KeyKind::ReadOnly, [403, 403, 403, 200]),
+        (KeyKind::WriteOnly, [202, 202, 202, 403]),
+        (KeyKind::Settings, [403, 403, 202, 200]),
+    ];
+    for (key_kind, expected) in table {
+        let mut account = account();
+        account.model = Opsgenie::new(Options { key_kind, ..Options::default() });
+        let create = Request::new("POST", "/v2/alerts").json(&json!({"message": "disk full"}));
+        let act = |action| Request::new("POST", &format!("/v2/alerts/none/{action}")).json(&json!({}));
+        let calls = [create, act("acknowledge"), act("unacknowledge"), Request::new("GET", "/v2/alerts/count")];
+        let replies = calls.map(|call| account.send(call));
+        assert_eq!(replies.each_ref().map(|reply| reply.status), expected, "{key_kind:?}");
+        for reply in replies.iter().filter(|reply| reply.status == 403) {
+            assert_eq!(reply.body_json()["code"], 40301);
+        }
+    }
+}
+
+#[test]
+fn the_date_is_told_by_the_accounts_own_clock() {
+    for (clock_ahead_ms, expected) in
+        [(0, "Thu, 20 Nov 2025 00:53:20 GMT"), (-3_600_000, "Wed, 19 Nov 2025 23:53:20 GMT")]
+    {
+        let mut account = account();
+        account.model = Opsgenie::new(Options { clock_ahead_ms, ..Options::default() });
+        assert_eq!(account.send(Request::new("GET", "/v2/alerts/count")).header("date"), Some(expected));
+    }
 }

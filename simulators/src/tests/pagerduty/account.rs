@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{ADA, Account, BOT, START, account, error_of, with};
-use crate::pagerduty::{AckTimeoutAgent, Behaviour, Options, RestAgent, UsersLookup};
+use crate::pagerduty::{AckTimeoutAgent, Behaviour, KeyAccess, Options, RestAgent, ServiceStatus, UsersLookup};
 use crate::{Answer, Fault, Request};
 
 #[test]
@@ -251,4 +251,29 @@ fn throttling_comes_with_and_without_headers() {
     assert_eq!((without.status, without.header("ratelimit-reset"), without.body.len()), (429, None, 0));
     assert_eq!(account.model.writes()[0].header("from"), Some("bot@acme.test"));
     assert!(account.model.incidents().is_empty());
+}
+
+#[test]
+fn a_key_that_is_read_only_reads_only() {
+    let mut account = Account::new(Options { key_access: KeyAccess::ReadOnly, ..Options::default() });
+    assert_eq!(account.send(Request::new("GET", "/abilities")).status, 200);
+    assert_eq!(account.create("opsgenie:1").status, 403);
+    assert_eq!(account.put("none", json!({"status": "acknowledged"})).status, 403);
+    assert!(account.model.incident_ids().is_empty());
+}
+
+#[test]
+fn a_service_that_takes_no_incidents_says_so() {
+    for (service_status, told) in [(ServiceStatus::Maintenance, "maintenance"), (ServiceStatus::Disabled, "disabled")] {
+        let mut account = Account::new(Options {
+            service_status,
+            has_escalation_policy: false,
+            auto_resolve_timeout_s: Some(60),
+            ..Options::default()
+        });
+        let service = account.get("/services/PSVC001")["service"].clone();
+        assert_eq!((&service["status"], &service["auto_resolve_timeout"]), (&json!(told), &json!(60)));
+        assert!(service["escalation_policy"].is_null());
+        assert_eq!(account.create("opsgenie:1").status, 400);
+    }
 }

@@ -306,6 +306,30 @@ fn late_echoes_without_an_actor_are_known_by_what_was_carried_out() {
 }
 
 #[test]
+fn an_echo_without_an_actor_of_what_is_not_wanted_any_more_is_known_before_it_is_answered() {
+    let mut pair = Pair::open();
+    pair.hear(ack().at_ms(10_000));
+    pair.hear(unack().at_ms(10_100));
+    pair.expect(acknowledged().by_nobody().at_ms(10_110), Reason::Echo(Guard::Commanded), &[]);
+    assert_eq!(pair.link().pagerduty.target(), Some(Status::Open), "jane has let go of the alert");
+    pair.settle("PD acknowledged", in_state(Status::Acknowledged, 10));
+    pair.expect_settled("PD open", in_state(Status::Open, 11), Reason::Carried, &[]);
+    // Nothing of ours is on its way any more.
+    assert_eq!(pair.hear(acknowledged().by_nobody().at(20)).1[0], "OG acknowledged");
+}
+
+#[test]
+fn what_a_person_did_to_the_incident_stands_though_our_older_change_comes_after_it_without_an_actor() {
+    let mut pair = Pair::open();
+    pair.hear(ack().at(20));
+    // Bob acknowledges and lets go of the incident; then our change lands.
+    pair.expect(acknowledged().at(21), Reason::Echo(Guard::Commanded), &[]);
+    assert_eq!(pair.hear(unacknowledged().at(22)).1[0], "OG open");
+    pair.expect(acknowledged().by_nobody().at(23), Reason::Echo(Guard::Commanded), &[]);
+    pair.expect_settled("PD acknowledged", in_state(Status::Acknowledged, 23), Reason::PutRight, &["PD open"]);
+}
+
+#[test]
 fn a_late_change_of_ours_that_revives_is_known_without_a_reopened_event() {
     let mut pair = Pair::open();
     pair.hear(ack().at(1));
@@ -323,83 +347,6 @@ fn an_incident_of_another_service_is_not_ours_whatever_its_key() {
     happened.service = Some("POTHER1".to_owned());
     pair.expect(triggered, Reason::Unlinked(Unlinked::OtherService), &[]);
     assert_eq!(pair.link().page, Page::Pending);
-}
-
-/// Jane acknowledged the alert, or let go of it, and bob resolved the incident between our reading of it and our write.
-fn crossed_by_a_resolution(to: Status) -> Pair {
-    let mut pair = if to == Status::Open { Pair::acknowledged() } else { Pair::open() };
-    pair = pair.with_policy(|policy| policy.on_pagerduty_resolved = OnResolved::Close);
-    pair.hear(if to == Status::Open { unack() } else { ack() }.at(10));
-    pair
-}
-
-/// Ends our change of the incident, which was sent at `sent` and took effect within the second `at`.
-fn our_change_ends(pair: &mut Pair, status: Status, sent: i64, at: i64) -> Reason {
-    let found = pair.outstanding.iter().position(|c| line(c) == format!("PD {status}")).unwrap();
-    let command = pair.outstanding.remove(found);
-    pair.end_at(command, Step::Sending { sent_at: second(sent) }, in_state(status, at), second(at + 1)).0
-}
-
-#[test]
-fn what_we_revive_is_resolved_again_and_the_resolution_counts_whichever_is_heard_first() {
-    for status in [Status::Open, Status::Acknowledged] {
-        let resolved = || incident_event(IncidentChange::Resolved).at_ms(11_800);
-        // By whatever event PagerDuty tells that it is not resolved any more.
-        let echo = || {
-            incident_event(IncidentChange::Other("incident.escalated".into())).standing(status).by("us").at_ms(12_300)
-        };
-        let closed = ["OG resolved", "OG note [PagerDuty] bob resolved the incident"];
-
-        let mut pair = crossed_by_a_resolution(status);
-        our_change_ends(&mut pair, status, 11, 12);
-        pair.expect(resolved(), Reason::Mirrored, &closed);
-        let (reason, commands) = pair.hear(echo());
-        assert_eq!((reason, commands[0].as_str()), (Reason::Revived, "PD resolved"), "answered first");
-
-        let mut pair = crossed_by_a_resolution(status);
-        let cancelled = pair.outstanding.clone();
-        pair.expect(resolved(), Reason::Mirrored, &closed);
-        pair.outstanding = cancelled;
-        assert_eq!(our_change_ends(&mut pair, status, 11, 12), Reason::Carried);
-        assert_eq!(pair.known().1, Some(Status::Resolved), "until its own event tells");
-        let (reason, commands) = pair.hear(echo());
-        assert_eq!((reason, commands[0].as_str()), (Reason::Revived, "PD resolved"), "heard first");
-    }
-}
-
-#[test]
-fn what_a_person_reopened_before_our_change_is_not_resolved_again() {
-    let mut pair = Pair::resolved();
-    // Nobody told that it was reopened, but we read it, and our change went through.
-    pair.hear(ack().at(10));
-    our_change_ends(&mut pair, Status::Acknowledged, 11, 12);
-    let echo = incident_event(IncidentChange::Acknowledged).by("us").at_ms(12_300);
-    pair.expect(echo, Reason::Echo(Guard::Actor), &[]);
-    assert_eq!(pair.known().1, Some(Status::Acknowledged));
-}
-
-#[test]
-fn what_we_reopened_is_resolved_again_and_its_alert_is_closed_by_the_switch() {
-    for (switch, closes) in [(OnResolved::Note, false), (OnResolved::Close, true)] {
-        let mut pair = Pair::open().with_policy(|policy| policy.on_pagerduty_resolved = switch);
-        pair.hear(ack().at(10));
-        our_change_ends(&mut pair, Status::Acknowledged, 11, 12);
-        // The resolution itself was never heard of.
-        let (reason, commands) = pair.hear(incident_event(IncidentChange::Reopened).by("us").at_ms(12_300));
-        assert_eq!((reason, commands[0].as_str()), (Reason::Revived, "PD resolved"));
-        assert_eq!(commands.contains(&"OG resolved".to_owned()), closes, "{commands:?}");
-    }
-}
-
-#[test]
-fn after_a_resolution_of_what_is_closed_nothing_of_ours_goes_there_any_more() {
-    let mut pair = Pair::open().with_policy(|policy| policy.on_pagerduty_resolved = OnResolved::Close);
-    pair.hear(incident_event(IncidentChange::Resolved).at(1));
-    pair.settle("OG resolved", in_state(Status::Resolved, 2));
-    pair.hear(incident_event(IncidentChange::Reopened).at(3));
-    pair.link.as_mut().unwrap().pagerduty.commanded = Some(Commanded { status: Status::Open, mark: 99 });
-    pair.expect(incident_event(IncidentChange::Resolved).at(4), Reason::InStep, &[]);
-    assert_eq!(pair.link().pagerduty.commanded, None);
 }
 
 /// An event about something else, which mentions the state.
@@ -459,4 +406,30 @@ fn an_acknowledgement_that_came_too_late_for_a_merged_incident_reaches_the_one_t
     pair.settle("PD acknowledged", Outcome::Superseded { at: None });
     let (_, commands) = pair.hear(incident_event(IncidentChange::MergedInto(incident_id("Q2"))).at(19));
     assert_eq!(commands[..2], ["PD fetch incident", "PD acknowledged"]);
+}
+
+#[test]
+fn what_is_on_its_way_to_an_incident_that_is_merged_goes_to_the_one_that_it_goes_on_as() {
+    let superseded = Outcome::Superseded { at: None };
+    for (event, command, outcome) in [
+        (ack(), "PD acknowledged", superseded.clone()),
+        (ack(), "PD acknowledged", in_state(Status::Acknowledged, 20)),
+        (ack(), "PD acknowledged", Outcome::Dropped(DropReason::NotWanted)),
+        (close(), "PD resolved", in_state(Status::Resolved, 20)),
+    ] {
+        let mut pair = Pair::open();
+        pair.hear(event.at(20));
+        let (_, commands) = pair.hear(incident_event(IncidentChange::MergedInto(incident_id("Q2"))).at(19));
+        assert_eq!(commands[..2], ["PD fetch incident", command]);
+        // The first one of the two found the incident that is over.
+        let (_, commands) = pair.settle(command, outcome.clone());
+        assert_eq!(commands, [""; 0], "{outcome:?}");
+        assert!(pair.link().pagerduty.commanded.is_some(), "the other one is still to come");
+    }
+    let mut pair = Pair::open();
+    pair.hear(ack().at(20));
+    pair.hear(incident_event(IncidentChange::MergedInto(incident_id("Q2"))).at(19));
+    pair.settle("PD acknowledged", superseded.clone());
+    let told = ["OG note [PagerDuty] The incident is resolved already, so the acknowledgement was not passed on"];
+    pair.expect_settled("PD acknowledged", superseded, Reason::Superseded, &told);
 }

@@ -289,3 +289,19 @@ fn a_late_echo_on_a_shared_incident_does_not_ack_an_alert_that_was_let_go_of() {
     let acknowledged = incident_event(IncidentChange::Acknowledged).by("us").on("Q2").at(11);
     pair.expect(acknowledged, Reason::Echo(Guard::Actor), &[]);
 }
+
+#[test]
+fn the_incidents_number_is_that_of_the_incident_which_stands() {
+    let numbered = |mut event: Event, number| {
+        let EventBody::Incident(happened) = &mut event.body else { panic!("{event:?}") };
+        happened.number = Some(number);
+        event
+    };
+    let mut pair = Pair::open();
+    pair.hear(numbered(incident_event(IncidentChange::Acknowledged).at(10), 7));
+    assert_eq!(pair.link().incident_number, Some(7));
+    pair.hear(annotated("N1", "on it").at(11));
+    assert_eq!(pair.link().incident_number, Some(7), "a note does not tell it");
+    pair.hear(numbered(incident_event(IncidentChange::MergedInto(incident_id("Q2"))).at(12), 7));
+    assert_eq!(pair.link().incident_number, None, "it goes on as another one");
+}

@@ -116,15 +116,36 @@ fn a_read_state_that_no_event_explains_is_passed_on() {
 }
 
 #[test]
-fn an_alert_that_was_closed_meanwhile_or_is_gone_is_forgotten() {
+fn an_alert_that_was_closed_meanwhile_does_not_page_even_if_its_creation_comes_late() {
+    let mut pair = Pair::unseen();
+    pair.hear(ack().at(5));
+    pair.expect(close().at(6), Reason::Held, &[]);
+    pair.expect_settled("OG fetch alert", fetched(Status::Resolved, 9, facts()), Reason::NoIncident, &[]);
+    assert_eq!((pair.link().held.len(), pair.link().is_open()), (0, false));
+    pair.expect(alert_event(AlertAction::Create).at(1), Reason::Duplicate, &[]);
+    pair.expect(add_note("never mind").at(10), Reason::NoIncident, &[]);
+}
+
+#[test]
+fn an_incident_that_carries_the_key_of_an_alert_that_was_closed_meanwhile_is_resolved() {
+    let mut pair = Pair::unseen();
+    pair.hear(ack().at(5));
+    pair.expect(incident_event(IncidentChange::Triggered).at(6), Reason::Held, &[]);
+    let commands = ["PD resolved", "PD note [Opsgenie] The alert was closed before this incident showed"];
+    pair.expect_settled("OG fetch alert", fetched(Status::Resolved, 9, facts()), Reason::NoIncident, &commands);
+}
+
+#[test]
+fn an_alert_that_is_gone_or_none_of_ours_is_forgotten() {
     for (outcome, why) in [
-        (fetched(Status::Resolved, 9, facts()), Unlinked::NotOpen),
+        (fetched(Status::Resolved, 9, created_at(Some(-3_000_000_000))), Unlinked::NotOpen),
         (Outcome::FetchedAlert(None), Unlinked::NoSuchAlert),
         (
             Outcome::FetchedAlert(Some(FetchedAlert {
                 facts: created_at(Some(-3_000_000_000)),
                 status: Status::Open,
                 at: None,
+                by: None,
             })),
             Unlinked::BeforeFirstRun,
         ),
@@ -207,7 +228,9 @@ fn a_creation_that_is_told_when_its_link_may_be_forgotten_is_read_and_pages_if_i
     pair.expect_settled("OG fetch alert", old(Status::Open), Reason::Fetched, &["PD create disk nearly full"]);
     let mut pair = Pair::unseen();
     pair.hear(late());
-    pair.expect_settled("OG fetch alert", old(Status::Resolved), Reason::Unlinked(Unlinked::NotOpen), &[]);
+    let read = pair.outstanding.remove(0);
+    let seen = pair.end_at(read, Step::Ready, old(Status::Resolved), second(retention + 2));
+    assert_eq!(seen, (Reason::Unlinked(Unlinked::NotOpen), Vec::new()));
     assert_eq!(Pair::unseen().hear(told(0, retention)).0, Reason::Mirrored);
     // Nobody tells when it was created, so it may be new.
     let untold = alert_event(AlertAction::Create).with(AlertFacts::default());

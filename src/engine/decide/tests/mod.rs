@@ -7,6 +7,7 @@ mod incident;
 mod late;
 mod operator;
 mod polled;
+mod revived;
 mod settled;
 mod world;
 
@@ -73,7 +74,8 @@ fn incident_event(change: IncidentChange) -> Event {
         IncidentChange::Resolved | IncidentChange::MergedInto(_) => Some(Status::Resolved),
         IncidentChange::Annotated(_) | IncidentChange::Read | IncidentChange::Other(_) => None,
     };
-    let happened = IncidentEvent { incident: incident_id("Q1"), incident_key: None, service: None, status, change };
+    let happened =
+        IncidentEvent { incident: incident_id("Q1"), incident_key: None, number: None, service: None, status, change };
     event(EventBody::Incident(happened), Actor::nobody()).by("bob")
 }
 
@@ -318,7 +320,7 @@ fn in_state(status: Status, at: i64) -> Outcome {
 }
 
 fn fetched(status: Status, at: i64, facts: AlertFacts) -> Outcome {
-    Outcome::FetchedAlert(Some(FetchedAlert { facts, status, at: Some(second(at)) }))
+    Outcome::FetchedAlert(Some(FetchedAlert { facts, status, at: Some(second(at)), by: None }))
 }
 
 fn dead() -> Outcome {

@@ -240,7 +240,7 @@ fn an_ended_link_is_forgotten_only_once_its_alert_is_over() {
         let polled = Polled { alert: alert_id(), read_started: second(9), unfinished: false, seen };
         event(EventBody::Polled(Box::new(polled)), Actor::nobody())
     };
-    let alert = FetchedAlert { facts: AlertFacts::default(), status: Status::Resolved, at: None };
+    let alert = FetchedAlert { facts: AlertFacts::default(), status: Status::Resolved, at: None, by: None };
     let ends = [
         close().at(4),
         alert_event(AlertAction::Delete).at(4),
@@ -256,4 +256,74 @@ fn an_ended_link_is_forgotten_only_once_its_alert_is_over() {
         pair.expect(end, Reason::Unlinked(Unlinked::ByOperator), &[]);
         assert!(pair.link().is_over_since(later) && pair.link().unlinked);
     }
+}
+
+fn linked(incident: &str) -> Event {
+    ordered(Order::Link { incident: incident_id(incident) })
+}
+
+const BOTH_READ: [&str; 2] = ["OG fetch alert", "PD fetch incident"];
+
+/// A link made by hand, and what was read: the alert first.
+fn linked_by_hand(alert: Status, incident: Status) -> (Pair, Vec<String>) {
+    let mut pair = Pair::unseen();
+    pair.expect(linked("Q1"), Reason::Linked, &BOTH_READ);
+    let facts = AlertFacts { message: Some("old".to_owned()), ..AlertFacts::default() };
+    let (_, mut commands) = pair.settle("OG fetch alert", fetched(alert, 1, facts));
+    let incident = IncidentState { id: incident_id("Q1"), status: incident, at: Some(second(2)), changed_by: None };
+    commands.extend(pair.settle("PD fetch incident", Outcome::FetchedIncident(Some(incident))).1);
+    (pair, commands)
+}
+
+#[test]
+fn a_link_by_hand_pages_nobody_and_brings_both_sides_together() {
+    use Status::{Acknowledged, Open, Resolved};
+    for (alert, incident, states) in [
+        (Open, Open, vec![]),
+        (Acknowledged, Open, vec!["PD acknowledged"]),
+        (Open, Acknowledged, vec!["OG acknowledged"]),
+        (Resolved, Open, vec!["PD resolved"]),
+        // By the usual rules an alert whose incident is resolved is told so.
+        (Open, Resolved, vec![]),
+    ] {
+        let (pair, commands) = linked_by_hand(alert, incident);
+        let told: Vec<_> = commands.iter().filter(|command| !command.contains(" note ")).collect();
+        assert_eq!(told, states.iter().collect::<Vec<_>>(), "{alert} and {incident}");
+        assert_eq!(pair.link().incident(), Some(&incident_id("Q1")));
+        assert_eq!(pair.link().facts.message.as_deref(), Some("old"));
+    }
+}
+
+#[test]
+fn what_is_over_is_not_revived_by_a_link_by_hand() {
+    let (pair, _) = linked_by_hand(Status::Resolved, Status::Acknowledged);
+    let states: Vec<_> = pair.outstanding.iter().map(line).filter(|command| !command.contains(" note ")).collect();
+    assert_eq!(states, ["PD resolved"], "the alert stays closed");
+    assert_eq!(pair.known().0, Some(Status::Resolved));
+}
+
+#[test]
+fn a_link_by_hand_with_an_alert_that_is_not_there_is_over() {
+    let mut pair = Pair::unseen();
+    pair.hear(linked("Q1"));
+    pair.expect_settled("OG fetch alert", Outcome::FetchedAlert(None), Reason::Fetched, &[]);
+    assert!(!pair.link().is_open());
+}
+
+#[test]
+fn an_ended_link_can_be_linked_again_and_a_standing_one_keeps_its_incident() {
+    let mut pair = Pair::acknowledged();
+    pair.expect(linked("Q1"), Reason::InStep, &[]);
+    pair.expect(linked("Q2"), Reason::Unlinked(Unlinked::OtherIncident), &[]);
+    assert_eq!(pair.link().incident(), Some(&incident_id("Q1")));
+    pair.hear(ordered(Order::Unlink));
+    pair.expect(linked("Q2"), Reason::Linked, &BOTH_READ);
+    assert!(!pair.link().unlinked);
+    assert_eq!(pair.link().incident(), Some(&incident_id("Q2")));
+    // It was acknowledged before as well, and its new incident is to hear of it.
+    let (_, commands) = pair.settle("OG fetch alert", fetched(Status::Acknowledged, 1, AlertFacts::default()));
+    assert_eq!(commands[0], "PD acknowledged");
+    let mut pair = Pair::pending();
+    pair.expect(linked("Q2"), Reason::Unlinked(Unlinked::OtherIncident), &[]);
+    assert_eq!(pair.link().page, Page::Pending, "its page goes on");
 }

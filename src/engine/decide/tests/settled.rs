@@ -202,3 +202,19 @@ fn every_reason_reads_as_words() {
         assert_eq!(reason.to_string(), words);
     }
 }
+
+#[test]
+fn an_acknowledgement_that_a_person_made_meanwhile_is_no_late_one_of_ours() {
+    let found = |by: &str| {
+        let (at, by) = (Some(second(30)), Some(by.to_owned()));
+        let alert = FetchedAlert { facts: AlertFacts::default(), status: Status::Acknowledged, at, by };
+        let mut pair = Pair::open();
+        pair.hear(incident_event(IncidentChange::Acknowledged).at(1));
+        pair.hear(incident_event(IncidentChange::Unacknowledged).at(2));
+        pair.settle("OG open", Outcome::Dropped(DropReason::NotWanted));
+        pair.settle("OG acknowledged", Outcome::FetchedAlert(Some(alert)))
+    };
+    let (reason, commands) = found("jane@example.com");
+    assert_eq!((reason, commands[0].as_str()), (Reason::Fetched, "PD acknowledged"));
+    assert_eq!(found("crosspage"), (Reason::PutRight, vec!["OG open".to_owned()]));
+}

@@ -130,7 +130,7 @@ fn incident(status: Status) -> IncidentState {
 }
 
 fn alert_is(status: Status) -> Answer {
-    Answer::Alert(FetchedAlert { facts: AlertFacts::default(), status, at: Some(at(5)) })
+    Answer::Alert(FetchedAlert { facts: AlertFacts::default(), status, at: Some(at(5)), by: None })
 }
 
 fn notes(texts: &[(&str, &str)]) -> Answer {

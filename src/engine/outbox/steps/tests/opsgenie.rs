@@ -79,7 +79,7 @@ fn a_request_that_was_not_carried_out_is_not_taken_for_done_by_a_reading_that_la
     link.opsgenie.touched_at = at(0);
     let doubted = state(System::Opsgenie, Status::Open).in_step(Step::Doubted { reason: "no".into() });
     let read = |millis: Option<i64>| {
-        Answer::Alert(FetchedAlert { facts: AlertFacts::default(), status: Status::Open, at: millis.map(at) })
+        Answer::Alert(FetchedAlert { facts: AlertFacts::default(), status: Status::Open, at: millis.map(at), by: None })
     };
     for older in [None, Some(-5)] {
         let (line, later) = settled(&doubted, &link, read(older), 9_999);
@@ -87,6 +87,27 @@ fn a_request_that_was_not_carried_out_is_not_taken_for_done_by_a_reading_that_la
         assert_eq!(settle_line(&doubted, &link, read(older), 10_000), "is open");
     }
     assert_eq!(settle_line(&doubted, &link, read(Some(5)), 100), "is open", "somebody did it since");
+}
+
+#[test]
+fn what_a_person_has_brought_about_meanwhile_is_not_taken_for_what_is_not_wanted_of_us_any_more() {
+    let read = |by: Option<&str>, at| {
+        let by = by.map(str::to_owned);
+        Answer::Alert(FetchedAlert { facts: AlertFacts::default(), status: Status::Acknowledged, at, by })
+    };
+    let unsure = state(System::Opsgenie, Status::Acknowledged).unsure();
+    let mut unwanted = link();
+    unwanted.opsgenie.commanded = None;
+    let jane = Some("jane@example.com");
+    assert_eq!(settle_line(&unsure, &unwanted, read(jane, Some(at(5))), 5), "fetched alert true");
+    for (by, at) in [(None, Some(at(5))), (jane, None)] {
+        assert_eq!(
+            settle_line(&unsure, &unwanted, read(by, at), 5),
+            "is acknowledged",
+            "nobody knows whose doing it is"
+        );
+    }
+    assert_eq!(settle_line(&unsure, &link(), read(jane, Some(at(5))), 5), "is acknowledged", "it is what is wanted");
 }
 
 #[test]

@@ -97,6 +97,28 @@ fn a_reading_that_contradicts_what_is_known_is_taken_again_when_it_must_show() {
 }
 
 #[test]
+fn what_is_known_to_be_over_is_not_revived_by_a_reading_that_lags() {
+    for (wanted, stands) in [(Status::Acknowledged, Status::Open), (Status::Open, Status::Acknowledged)] {
+        let read = || Answer::Incident(incident(stands));
+        let entry = state(System::PagerDuty, wanted);
+        let mut link = link();
+        link.pagerduty.observe(Status::Resolved, Some(at(9)));
+        let (first, later) = settled(&entry, &link, read(), 10);
+        assert_eq!(first, "later unsure", "{wanted} wanted");
+        let later = later.unwrap();
+        assert_eq!(settle_line(&later, &link, Answer::Incident(incident(Status::Resolved)), 2_010), "superseded");
+        assert_eq!(settle_line(&later, &link, read(), 2_010), "again looked", "by then it must show: it was reopened");
+        // A reading that is newer tells of a reopening that nobody has told.
+        link.pagerduty.known = None;
+        link.pagerduty.observe(Status::Resolved, Some(at(4)));
+        assert_eq!(settle_line(&entry, &link, read(), 10), "again looked");
+        // To resolve it again is what is wanted.
+        link.pagerduty.observe(Status::Resolved, Some(at(9)));
+        assert_eq!(settle_line(&state(System::PagerDuty, Status::Resolved), &link, read(), 10), "again looked");
+    }
+}
+
+#[test]
 fn a_resolution_that_is_older_than_what_is_known_is_looked_at_again() {
     let rows = [
         (Some(at(5)), Some(at(4)), "superseded"),

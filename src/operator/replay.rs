@@ -1,10 +1,10 @@
-//! What an operator does beside what the store alone can do.
+//! Reading the quarantine again: what could not be read when it came may be readable to a newer version.
 
 use crate::clock::now;
 use crate::engine::{Event, System};
 use crate::opsgenie;
 use crate::pagerduty::webhook::{Inbound, parse};
-use crate::store::{Form, Quarantined, Recorded, Store, StoreError};
+use crate::store::{Form, Quarantined, Recorded, Store, StoreError, Verdict};
 
 /// What became of something in the quarantine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +35,19 @@ pub async fn replay(store: &Store, number: u64) -> Result<Replayed, StoreError> 
             Ok(Replayed::NothingToDo(event_type))
         }
         Err(reason) => Ok(Replayed::Unreadable(reason)),
+    }
+}
+
+/// What was made of an event, in words.
+pub fn said(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Repeat => "it had come again meanwhile, and was taken then".to_owned(),
+        Verdict::Waiting => "it waits for its incident, which is being created".to_owned(),
+        Verdict::Quarantined(number) => format!("it lies in the quarantine again, as {number}"),
+        Verdict::Decided(decisions) => {
+            let reasons: Vec<_> = decisions.iter().map(|(_, reason)| reason.to_string()).collect();
+            reasons.join(", ")
+        }
     }
 }
 

@@ -1,0 +1,230 @@
+//! Where a command finds what it asks for: with the running crosspage, or in the store itself. The store has one owner, so it is
+//! that owner who is asked; where there is none, the command is the owner for as long as it takes.
+
+use super::Failure;
+use super::remote::Remote;
+use crate::app::{self, Tuning};
+use crate::clock::now;
+use crate::config::Config;
+use crate::engine::{AlertId, IncidentId};
+use crate::operator::status::StatusView;
+use crate::operator::story::Story;
+use crate::operator::view::{
+    DeadLetterView, DiscardedView, EntryView, LinkOrder, LinkView, Listed, Ordered, PauseOrder, QuarantinedView,
+    ReconcileOrder, ReconciledView, ReplayedView, Texts, UnlinkedView, WaitingView,
+};
+use crate::operator::{Operator, Which};
+use crate::store::{DatabaseUrl, Settings, Store, StoreError};
+
+/// Whoever can be asked.
+pub(super) enum Access {
+    /// A crosspage runs, and has the store.
+    Running(Remote),
+    /// Nobody has the store but this command.
+    Store(Operator, Store),
+}
+
+type Result<T> = std::result::Result<T, Failure>;
+
+const NO_BODY: Option<&()> = None;
+
+impl Access {
+    /// Opens the store that the configuration names; if a running crosspage has it, that one is asked. Unlike the server it
+    /// makes no new store unless it `may`: that would be the wrong folder.
+    pub(super) fn open(may_make_it: bool) -> Result<Self> {
+        let config = Config::from_env()?;
+        let DatabaseUrl::Sled(folder) = &config.database;
+        if !folder.is_dir() && !may_make_it {
+            return Err(Failure::NoDatabase(folder.clone()));
+        }
+        let settings = Settings::new(app::policy(&config, &Tuning::default()));
+        match Store::open(&config.database, settings, now()) {
+            Ok(store) => {
+                let texts = Texts::shown_if(config.admin.shows_note_texts);
+                Ok(Self::Store(Operator::new(store.clone(), texts, None), store))
+            }
+            Err(StoreError::Locked { path }) => {
+                Ok(Self::Running(Remote::new(config.admin.listen, config.admin.token, path)?))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Lets go of the store. One that has failed says so here as well, and why.
+    pub(super) async fn close(self) -> Result<()> {
+        match self {
+            Self::Running(_) => Ok(()),
+            Self::Store(_, store) => Ok(store.close().await?),
+        }
+    }
+
+    /// The store, for what no running crosspage can be asked to do.
+    pub(super) fn store(&self) -> Result<&Store> {
+        match self {
+            Self::Running(remote) => Err(Failure::NotAlone(remote.folder().to_owned())),
+            Self::Store(_, store) => Ok(store),
+        }
+    }
+
+    /// When what was ordered is carried out, to be read behind it.
+    pub(super) fn when(&self) -> &'static str {
+        match self {
+            Self::Running(_) => "",
+            Self::Store(..) => " at the next start",
+        }
+    }
+
+    pub(super) async fn status(&self) -> Result<StatusView> {
+        match self {
+            Self::Running(remote) => remote.get(&["status"], &[]).await,
+            Self::Store(operator, _) => Ok(operator.status().await?),
+        }
+    }
+
+    pub(super) async fn links(&self, which: Which, after: Option<&str>, limit: usize) -> Result<Listed<LinkView>> {
+        match self {
+            Self::Running(remote) => {
+                let which = match which {
+                    Which::All => "all",
+                    Which::Open => "open",
+                    Which::Paused => "paused",
+                };
+                remote.get(&["links"], &place(after, &limit.to_string(), &[("which", which)])).await
+            }
+            Self::Store(operator, _) => Ok(operator.links(which, after, limit).await?),
+        }
+    }
+
+    pub(super) async fn link(&self, alert: &AlertId) -> Result<LinkView> {
+        match self {
+            Self::Running(remote) => remote.get(&["links", alert.as_str()], &[]).await,
+            Self::Store(operator, _) => Ok(operator.link(alert).await?),
+        }
+    }
+
+    pub(super) async fn explain(&self, id: &str) -> Result<Story> {
+        match self {
+            Self::Running(remote) => remote.get(&["explain"], &[("id", id)]).await,
+            Self::Store(operator, _) => Ok(operator.explain(id).await?),
+        }
+    }
+
+    pub(super) async fn pause(&self, alert: &AlertId, reason: &str) -> Result<Ordered> {
+        match self {
+            Self::Running(remote) => {
+                let order = PauseOrder { reason: reason.to_owned() };
+                remote.post(&["links", alert.as_str(), "pause"], Some(&order)).await
+            }
+            Self::Store(operator, _) => Ok(operator.pause(alert, reason).await?),
+        }
+    }
+
+    pub(super) async fn resume(&self, alert: &AlertId) -> Result<Ordered> {
+        match self {
+            Self::Running(remote) => remote.post(&["links", alert.as_str(), "resume"], NO_BODY).await,
+            Self::Store(operator, _) => Ok(operator.resume(alert).await?),
+        }
+    }
+
+    pub(super) async fn unlink(&self, alert: &AlertId) -> Result<UnlinkedView> {
+        match self {
+            Self::Running(remote) => remote.post(&["links", alert.as_str(), "unlink"], NO_BODY).await,
+            Self::Store(operator, _) => Ok(operator.unlink(alert).await?),
+        }
+    }
+
+    pub(super) async fn link_to(&self, alert: &AlertId, incident: &IncidentId) -> Result<Ordered> {
+        match self {
+            Self::Running(remote) => {
+                let order = LinkOrder { alert: alert.clone(), incident: incident.clone() };
+                remote.post(&["links"], Some(&order)).await
+            }
+            Self::Store(operator, _) => Ok(operator.link_to(alert, incident).await?),
+        }
+    }
+
+    pub(super) async fn reconcile(&self, dry_run: bool) -> Result<ReconciledView> {
+        match self {
+            Self::Running(remote) => remote.post_and_wait(&["reconcile"], &ReconcileOrder { dry_run }).await,
+            Self::Store(operator, _) => Ok(operator.reconcile(dry_run).await?),
+        }
+    }
+
+    pub(super) async fn entries_of(&self, alert: &AlertId) -> Result<Vec<EntryView>> {
+        match self {
+            Self::Running(remote) => remote.get(&["links", alert.as_str(), "entries"], &[]).await,
+            Self::Store(operator, _) => Ok(operator.entries_of(alert).await?),
+        }
+    }
+
+    pub(super) async fn dead_letters_of(&self, alert: &AlertId) -> Result<Vec<DeadLetterView>> {
+        match self {
+            Self::Running(remote) => remote.get(&["links", alert.as_str(), "dead-letters"], &[]).await,
+            Self::Store(operator, _) => Ok(operator.dead_letters_of(alert).await?),
+        }
+    }
+
+    pub(super) async fn dead_letters(&self, after: Option<&str>, limit: usize) -> Result<Listed<DeadLetterView>> {
+        match self {
+            Self::Running(remote) => remote.get(&["dead-letters"], &place(after, &limit.to_string(), &[])).await,
+            Self::Store(operator, _) => Ok(operator.dead_letters(after, limit).await?),
+        }
+    }
+
+    pub(super) async fn redrive(&self, number: u64) -> Result<DeadLetterView> {
+        match self {
+            Self::Running(remote) => remote.post(&["dead-letters", &number.to_string(), "redrive"], NO_BODY).await,
+            Self::Store(operator, _) => Ok(operator.redrive(number).await?),
+        }
+    }
+
+    pub(super) async fn discard(&self, number: u64) -> Result<DiscardedView> {
+        match self {
+            Self::Running(remote) => remote.post(&["dead-letters", &number.to_string(), "discard"], NO_BODY).await,
+            Self::Store(operator, _) => Ok(operator.discard(number).await?),
+        }
+    }
+
+    pub(super) async fn quarantine(&self, after: Option<&str>, limit: usize) -> Result<Listed<QuarantinedView>> {
+        match self {
+            Self::Running(remote) => remote.get(&["quarantine"], &place(after, &limit.to_string(), &[])).await,
+            Self::Store(operator, _) => Ok(operator.quarantine(after, limit).await?),
+        }
+    }
+
+    pub(super) async fn quarantined(&self, number: u64) -> Result<QuarantinedView> {
+        match self {
+            Self::Running(remote) => remote.get(&["quarantine", &number.to_string()], &[]).await,
+            Self::Store(operator, _) => Ok(operator.quarantined(number).await?),
+        }
+    }
+
+    pub(super) async fn replay(&self, number: u64) -> Result<ReplayedView> {
+        match self {
+            Self::Running(remote) => remote.post(&["quarantine", &number.to_string(), "replay"], NO_BODY).await,
+            Self::Store(operator, _) => Ok(operator.replay(number).await?),
+        }
+    }
+
+    pub(super) async fn drop_quarantined(&self, number: u64) -> Result<QuarantinedView> {
+        match self {
+            Self::Running(remote) => remote.post(&["quarantine", &number.to_string(), "discard"], NO_BODY).await,
+            Self::Store(operator, _) => Ok(operator.drop_quarantined(number).await?),
+        }
+    }
+
+    pub(super) async fn waiting(&self) -> Result<Vec<WaitingView>> {
+        match self {
+            Self::Running(remote) => remote.get(&["waiting"], &[]).await,
+            Self::Store(operator, _) => Ok(operator.waiting().await?),
+        }
+    }
+}
+
+/// Where a page of a list begins, and how long it may be.
+fn place<'a>(after: Option<&'a str>, limit: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    let mut query = vec![("limit", limit)];
+    query.extend(after.map(|after| ("after", after)));
+    query.extend(more);
+    query
+}
