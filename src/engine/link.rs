@@ -109,6 +109,10 @@ pub enum Page {
 pub struct Side {
     /// The newest state that was seen.
     pub known: Option<Known>,
+    /// The newest time of a state that an event told, by that vendor's clock; answers to our own changes do not count. Kept for
+    /// the incident only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told_at: Option<Timestamp>,
     /// The state that was commanded and is not settled yet.
     pub commanded: Option<Commanded>,
     /// States that were commanded and are not wanted any more, while their commands are not settled: they may be on their way,
@@ -318,15 +322,22 @@ impl Link {
     }
 
     /// Takes in a state of the incident that an event told. An answer of ours never makes a resolution too old that may have
-    /// come between our reading and our write: then we have revived the incident, and its next event will say so.
+    /// come between our reading and our write: then we have revived the incident, and its next event will say so. A resolution
+    /// that an event has overtaken is too old all the same.
     pub fn observe_incident(&mut self, status: Status, at: Option<Timestamp>) -> Observed {
-        if let (Status::Resolved, Some(at), Some(known)) = (status, at, &mut self.pagerduty.known)
+        let side = &mut self.pagerduty;
+        if let (Status::Resolved, Some(at), Some(known)) = (status, at, &mut side.known)
             && known.by_the_second
             && known.at.is_some_and(|known_at| known_at.since(at) <= READ_TO_WRITE)
+            && side.told_at.is_none_or(|told_at| told_at <= at)
         {
             known.at = known.at.min(Some(at));
         }
-        self.pagerduty.observe(status, at)
+        let observed = side.observe(status, at);
+        if observed != Observed::Stale {
+            side.told_at = side.told_at.max(at);
+        }
+        observed
     }
 
     /// A new mark: what ties a command to the place in the link that waits for its end.

@@ -119,6 +119,7 @@ fn merged(mut draft: Draft<'_>, into: &IncidentId) -> Decision {
     draft.link.shared = true;
     draft.link.notes_since = Some(draft.when());
     draft.link.pagerduty.known = draft.link.pagerduty.known.map(|known| Known { at: None, ..known });
+    draft.link.pagerduty.told_at = None;
     draft.push(System::PagerDuty, Action::FetchIncident);
     // What came too late for the incident that is over is still wanted of the one that it goes on as. So is what is on its way:
     // it may have found, or may still find, that the incident is over.

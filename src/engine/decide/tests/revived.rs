@@ -71,6 +71,21 @@ fn a_resolution_from_long_before_our_change_comes_too_late() {
 }
 
 #[test]
+fn a_resolution_that_an_event_has_overtaken_does_not_count_though_our_change_was_near() {
+    // It was resolved, reopened, acknowledged and let go of; of the first two was heard only after our change.
+    let mut pair = Pair::open();
+    pair.hear(incident_event(IncidentChange::Acknowledged).at(17));
+    pair.settle("OG acknowledged", in_state(Status::Acknowledged, 18));
+    pair.hear(incident_event(IncidentChange::Unacknowledged).at(22));
+    pair.settle("OG open", in_state(Status::Open, 23));
+    pair.hear(ack().at(30));
+    our_change_ends(&mut pair, Status::Acknowledged, 31, 34);
+    pair.expect(incident_event(IncidentChange::Resolved).at(15), Reason::Stale, &[]);
+    pair.expect(incident_event(IncidentChange::Reopened).at(16), Reason::Stale, &[]);
+    assert_eq!(pair.known(), (Some(Status::Acknowledged), Some(Status::Acknowledged)));
+}
+
+#[test]
 fn what_a_person_reopened_before_our_change_is_not_resolved_again() {
     let mut pair = Pair::resolved();
     // Nobody told that it was reopened, but we read it, and our change went through.
