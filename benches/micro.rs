@@ -12,9 +12,9 @@ use crosspage::engine::{
 use crosspage::opsgenie::webhook::Door;
 use crosspage::pagerduty::{signature, webhook};
 use crosspage::store::Settings;
+use crosspage::store::backend::Backend;
 use crosspage::store::book::Book;
-use crosspage::store::engine::Engine;
-use crosspage::store::memory::MemoryEngine;
+use crosspage::store::memory::MemoryBackend;
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::SecretString;
 use sha2::Sha256;
@@ -81,8 +81,8 @@ fn decisions(c: &mut Criterion) {
 /// What is recorded is new each time, so each is measured on a store of its own that grows while it is.
 fn record(c: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a folder");
-    let memory = || Engine::Memory(MemoryEngine::default());
-    let sled = |name: &str| Engine::sled(&folder.path().join(name)).expect("the store opens");
+    let memory = || Backend::Memory(MemoryBackend::default());
+    let sled = |name: &str| Backend::sled(&folder.path().join(name)).expect("the store opens");
     let mut group = c.benchmark_group("record");
     group.measurement_time(Duration::from_secs(8));
     for batch in [1, 64] {

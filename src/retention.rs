@@ -132,8 +132,8 @@ impl Doubt {
 mod tests {
     use super::*;
     use crate::engine::{Policy, System};
-    use crate::store::engine::Engine;
-    use crate::store::memory::MemoryEngine;
+    use crate::store::backend::Backend;
+    use crate::store::memory::MemoryBackend;
     use crate::store::{self, Form, Quarantined};
 
     const DAY: Duration = Duration::from_secs(86_400);
@@ -142,7 +142,7 @@ mod tests {
     const SETTINGS: Settings = Settings { keep: Duration::from_secs(3 * 86_400), every: EVERY, pause: Duration::ZERO };
 
     async fn store() -> Store {
-        let engine = Engine::Memory(MemoryEngine::default());
+        let engine = Backend::Memory(MemoryBackend::default());
         let store = Store::on(engine, store::Settings::new(Policy::default()), START).unwrap();
         let (system, received_at, reason) = (System::PagerDuty, START, "odd".to_owned());
         let (body, form, request_id) = (b"odd".to_vec(), Form::Webhook, None);

@@ -318,7 +318,7 @@ impl Visit {
             }
             EventBody::Settled(_) => ("settled".to_owned(), None, None),
             EventBody::Polled(polled) => (polled.seen.name().to_owned(), Some(polled.alert.to_string()), None),
-            EventBody::Operator(ordered) => (ordered.order.name().to_owned(), Some(ordered.alert.to_string()), None),
+            EventBody::Ordered(ordered) => (ordered.order.name().to_owned(), Some(ordered.alert.to_string()), None),
         };
         let recorded = match state.doors.store.record(event).await {
             Ok(recorded) => recorded,

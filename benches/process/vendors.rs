@@ -10,8 +10,8 @@ use crosspage::engine::{
     Actor, AlertAction, AlertEvent, AlertFacts, AlertId, Event, EventBody, Identity, IncidentId, Policy, Status, System,
 };
 use crosspage::store::Settings;
+use crosspage::store::backend::Backend;
 use crosspage::store::book::Book;
-use crosspage::store::engine::Engine;
 use serde_json::json;
 use simulators::opsgenie::{self, NewAlert};
 use simulators::{Request, pagerduty};
@@ -101,8 +101,8 @@ impl Vendors {
     /// Makes a store in `folder` with `links` open links, each of which has its alert and its incident with the
     /// vendors.
     pub(crate) fn seed(&self, folder: &Path, links: usize) -> (Book, Vec<Pair>) {
-        let engine = Engine::sled(&store_in(folder)).expect("the store opens");
-        let mut book = Book::open(engine, Settings::new(self.policy()), now()).expect("the store is made");
+        let backend = Backend::sled(&store_in(folder)).expect("the store opens");
+        let mut book = Book::open(backend, Settings::new(self.policy()), now()).expect("the store is made");
         let mut pairs = Vec::with_capacity(links);
         while pairs.len() < links {
             let batch = BATCH.min(links - pairs.len());

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crosspage::engine::{Identity, OnResolved, Policy, Timestamp};
 use crosspage::store::book::Book;
-use crosspage::store::engine::{Batch, Engine};
-use crosspage::store::memory::MemoryEngine;
+use crosspage::store::backend::{Batch, Engine};
+use crosspage::store::memory::MemoryBackend;
 use crosspage::store::{PrunePlace, Settings, StoreError};
 use libfuzzer_sys::fuzz_target;
 
@@ -37,11 +37,11 @@ const KEYS: [&[u8]; 18] = [
 
 fuzz_target!(|input: (u8, u8, bool, &[u8])| {
     let (key, kind, sealed, content) = input;
-    let engine = Engine::Memory(MemoryEngine::default());
-    drop(Book::open(engine.clone(), settings(), NOW));
+    let engine = Engine::Memory(MemoryBackend::default());
+    drop(Book::open(backend.clone(), settings(), NOW));
     let key = KEYS[usize::from(key) % KEYS.len()];
     let row = if sealed { seal(key, kind % 4, content) } else { content.to_vec() };
-    if engine.apply(&Batch::from([(key.to_vec(), Some(row))])).is_ok() && engine.sync().is_ok() {
+    if backend.apply(&Batch::from([(key.to_vec(), Some(row))])).is_ok() && backend.sync().is_ok() {
         let error = read(engine).err();
         let clear = matches!(error, None | Some(StoreError::Damaged { .. } | StoreError::UnknownVersion { .. }));
         assert!(clear, "{error:?}");

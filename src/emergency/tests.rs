@@ -8,8 +8,8 @@ use crate::delivery::Gate;
 use crate::engine::{
     Actor, AlertAction, AlertEvent, AlertFacts, Entry, Event, EventBody, Outcome, Policy, System, Timestamp,
 };
-use crate::store::engine::Engine;
-use crate::store::memory::MemoryEngine;
+use crate::store::backend::Backend;
+use crate::store::memory::MemoryBackend;
 use crate::store::{self};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -38,7 +38,7 @@ impl Write for Log {
 
 fn watcher() -> Watcher {
     let policy = Policy { retention: 1440 * MINUTE, ..Policy::default() };
-    let engine = Engine::Memory(MemoryEngine::default());
+    let engine = Backend::Memory(MemoryBackend::default());
     let gate = || Arc::new(Gate::new(900, Arc::default()));
     Watcher {
         store: Store::on(engine, store::Settings::new(policy), now().minus(60 * MINUTE)).unwrap(),

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::outbox::{Entry, Outcome};
 
-pub use operator::{Operator, Order};
+pub use operator::{Order, Ordered};
 pub use polled::{Polled, Seen, SeenNote};
 
 /// One of the two systems that are kept in step.
@@ -274,7 +274,7 @@ pub enum EventBody {
     /// A look at one side of a link, taken because webhooks get lost.
     Polled(Box<Polled>),
     /// Something was ordered for a link.
-    Operator(Box<Operator>),
+    Ordered(Box<Ordered>),
 }
 
 /// How one of our commands ended. It is an event like any other, so that there is one path for every change.

@@ -15,7 +15,7 @@ pub mod policy;
 pub use decide::{Decision, Guard, NotYet, Reason, decide};
 pub use event::{
     Actor, AlertAction, AlertEvent, AlertFacts, AlertId, Event, EventBody, IncidentChange, IncidentEvent, IncidentId,
-    IncidentNote, InvalidId, Operator, Order, Polled, Priority, Seen, SeenNote, Settled, Status, System, Timestamp,
+    IncidentNote, InvalidId, Order, Ordered, Polled, Priority, Seen, SeenNote, Settled, Status, System, Timestamp,
 };
 pub use fuse::Fuse;
 pub use link::{Link, Page, Paused, Side};

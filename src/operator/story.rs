@@ -122,7 +122,7 @@ pub fn tell(
 ) -> Story {
     let ended = timeline.iter().filter_map(|entry| match &entry.event.body {
         EventBody::Settled(settled) => Some((settled.entry.id, deed_of(settled, entry))),
-        EventBody::Alert(_) | EventBody::Incident(_) | EventBody::Polled(_) | EventBody::Operator(_) => None,
+        EventBody::Alert(_) | EventBody::Incident(_) | EventBody::Polled(_) | EventBody::Ordered(_) => None,
     });
     // A command that was redriven ends more than once, and its last end counts.
     let mut deeds: HashMap<u64, Deed> = ended.collect();
@@ -226,7 +226,7 @@ impl<'a> Told<'a> {
                 let what = words::ended(settled);
                 Self { side: Some(settled.entry.command.to), heard: Heard::Command, what, text: None }
             }
-            EventBody::Operator(ordered) => {
+            EventBody::Ordered(ordered) => {
                 let text = match &ordered.order {
                     Order::Pause { reason } => Some(reason.as_str()),
                     Order::Resume

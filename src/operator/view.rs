@@ -312,7 +312,7 @@ impl WaitingView {
             | EventBody::Alert(_)
             | EventBody::Settled(_)
             | EventBody::Polled(_)
-            | EventBody::Operator(_) => None,
+            | EventBody::Ordered(_) => None,
         };
         Self {
             text,

@@ -12,10 +12,10 @@ use crate::engine::{
     Policy,
 };
 use crate::store::Settings;
-use crate::store::engine::Engine;
-use crate::store::memory::MemoryEngine;
+use crate::store::backend::Backend;
+use crate::store::memory::MemoryBackend;
 
-fn state(memory: &MemoryEngine) -> web::Data<State> {
+fn state(memory: &MemoryBackend) -> web::Data<State> {
     let identity = Identity {
         pagerduty_ids: BTreeSet::new(),
         pagerduty_name: "Sync Bot".to_owned(),
@@ -23,7 +23,7 @@ fn state(memory: &MemoryEngine) -> web::Data<State> {
         opsgenie_user: "crosspage".to_owned(),
     };
     let policy = Policy { identity, retention: Duration::from_secs(86_400), ..Policy::default() };
-    let store = Store::on(Engine::Memory(memory.clone()), Settings::new(policy), now()).unwrap();
+    let store = Store::on(Backend::Memory(memory.clone()), Settings::new(policy), now()).unwrap();
     let opsgenie = opsgenie::webhook::Door::new(&["one"], None);
     let (_, emergency) = watch::channel(emergency::Status::default());
     let patience = Patience::default();
@@ -84,7 +84,7 @@ fn log() -> (Log, tracing::subscriber::DefaultGuard) {
 
 #[tokio::test]
 async fn that_no_more_events_can_wait_is_an_error_in_the_log_and_not_once_for_each() {
-    let state = state(&MemoryEngine::default());
+    let state = state(&MemoryBackend::default());
     state.doors.store.record(created()).await.unwrap();
     let mut number = 0;
     let full = loop {
@@ -117,7 +117,7 @@ async fn said(response: HttpResponse) -> (u16, Value) {
 
 #[tokio::test]
 async fn whoever_asks_is_told_what_is_wrong_but_no_path_and_no_key() {
-    let memory = MemoryEngine::default();
+    let memory = MemoryBackend::default();
     let state = state(&memory);
     assert_eq!(said(healthz(unread().await, state.clone()).await).await.0, 200);
     assert_eq!(said(readyz(unread().await, state.clone()).await).await.0, 200);
@@ -133,7 +133,7 @@ async fn whoever_asks_is_told_what_is_wrong_but_no_path_and_no_key() {
     assert_eq!(log.count("no webhooks are taken"), 1);
     assert_eq!(log.count("the database could not"), 1, "the log tells the details");
 
-    let state = self::state(&MemoryEngine::default());
+    let state = self::state(&MemoryBackend::default());
     state.doors.store.clone().close().await.unwrap();
     let closed = json!({ "status": "not ready", "reason": "closed" });
     assert_eq!(said(readyz(unread().await, state.clone()).await).await, (503, closed));

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use super::backend::Backend;
 use super::book::Book;
 use super::committer::{Committer, LONGEST_BATCH, Message, Request};
-use super::engine::Engine;
 use super::shared::Shared;
 use super::{Queue, Settings, Store, StoreError};
 use crate::engine::Timestamp;
@@ -20,15 +20,15 @@ pub struct ByHand {
 }
 
 impl Store {
-    /// Opens the store on an engine, to be worked by hand: nothing is done, and nobody answered, before
+    /// Opens the store on a backend, to be worked by hand: nothing is done, and nobody answered, before
     /// [`ByHand::commit`]. `now` is by the caller's clock.
     ///
     /// # Errors
     /// Whatever makes it unreadable.
-    pub fn by_hand(engine: Engine, settings: Settings, now: Timestamp) -> Result<(Self, ByHand), StoreError> {
-        let shared = Arc::new(Shared::new(settings.min_free_bytes, engine.room()?));
+    pub fn by_hand(backend: Backend, settings: Settings, now: Timestamp) -> Result<(Self, ByHand), StoreError> {
+        let shared = Arc::new(Shared::new(settings.min_free_bytes, backend.room()?));
         let metrics = settings.metrics.clone();
-        let book = Book::open(engine, settings, now)?;
+        let book = Book::open(backend, settings, now)?;
         let (requests, queue) = unbounded_channel();
         let mut committer = Committer { book, shared: Arc::clone(&shared), metrics };
         committer.publish();

@@ -61,7 +61,7 @@ pub enum StoreError {
     Corrupt {
         /// The database's folder.
         path: PathBuf,
-        /// What the engine said.
+        /// What the backend said.
         what: String,
     },
     /// The database could not be read or written.

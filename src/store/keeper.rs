@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use super::engine::Engine;
+use super::backend::Backend;
 use super::shared::Shared;
 use super::{StoreError, keys, record};
 
@@ -16,7 +16,7 @@ const EVERY: Duration = Duration::from_secs(1);
 const VALUES: usize = 200;
 
 pub(super) struct Keeper {
-    pub(super) engine: Engine,
+    pub(super) backend: Backend,
     pub(super) shared: Arc<Shared>,
     pub(super) stop: Receiver<()>,
     pub(super) next: Vec<u8>,
@@ -35,8 +35,8 @@ impl Keeper {
 
     /// One look at the disk, and at some values.
     pub(super) fn look(&mut self) -> Result<(), StoreError> {
-        self.shared.set_room(self.engine.room()?);
-        let rows = self.engine.range(&self.next, &[u8::MAX], VALUES)?;
+        self.shared.set_room(self.backend.room()?);
+        let rows = self.backend.range(&self.next, &[u8::MAX], VALUES)?;
         for (key, row) in &rows {
             record::open(key, row)?;
         }

@@ -1,16 +1,16 @@
-//! An engine in memory that forgets, when it crashes, whatever was not synced. A real database in the same process
+//! A backend in memory that forgets, when it crashes, whatever was not synced. A real database in the same process
 //! would not: closing it writes everything, so a forgotten sync would never show.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::StoreError;
-use super::engine::{Batch, Row};
+use super::backend::{Batch, Row};
 use super::types::Room;
 
-/// The engine. Clones share it, so that a test can keep one to look in, to crash it, and to open it again.
+/// The backend. Clones share it, so that a test can keep one to look in, to crash it, and to open it again.
 #[derive(Clone, Debug, Default)]
-pub struct MemoryEngine(Arc<Mutex<Disk>>);
+pub struct MemoryBackend(Arc<Mutex<Disk>>);
 
 #[derive(Debug)]
 struct Disk {
@@ -37,7 +37,7 @@ impl Default for Disk {
     }
 }
 
-impl MemoryEngine {
+impl MemoryBackend {
     /// Loses whatever was applied but not synced, as a power cut does.
     pub fn crash(&self) {
         let mut disk = self.disk();
@@ -45,7 +45,7 @@ impl MemoryEngine {
         disk.unsynced.clear();
     }
 
-    /// Sets how much [`Engine::room`](super::engine::Engine::room) says is left.
+    /// Sets how much [`Backend::room`](super::backend::Backend::room) says is left.
     pub fn set_free_bytes(&self, bytes: u64) {
         self.disk().free_bytes = bytes;
     }

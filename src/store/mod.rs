@@ -1,7 +1,7 @@
 //! The durable store: links, the outbox, timelines, and what was seen before.
 //!
 //! ```text
-//!  handles (async) ──► queue ──► committer (a thread) ──► Book ──► Table ──► Engine (sled, or memory)
+//!  handles (async) ──► queue ──► committer (a thread) ──► Book ──► Table ──► Backend (sled, or memory)
 //!        ▲                          │ 512 requests, one batch, one sync       │
 //!        └──── answers, only after the sync ◄──────────────────────────────────┘
 //! ```
@@ -9,10 +9,10 @@
 //! A single writer means that a decision needs no transaction, no lock and no retry. Whatever was answered is on disk.
 //! Any trouble with the database is fatal: nothing is deleted to repair it, and [`Store::failed`] tells the process to end.
 
+pub mod backend;
 pub mod book;
 mod by_hand;
 mod committer;
-pub mod engine;
 mod error;
 mod keeper;
 mod keys;
@@ -39,9 +39,9 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
 use crate::engine::{AlertId, Class, Entry, Event, IncidentId, Link, Outcome, Reason, System, Timestamp};
+use backend::Backend;
 use book::Book;
 use committer::{Committer, Message, Ran, Request};
-use engine::Engine;
 use keeper::Keeper;
 use shared::{Load, Shared};
 
@@ -88,17 +88,17 @@ impl Store {
     /// [`StoreError::Locked`] if another process has it; whatever makes it unreadable.
     pub fn open(url: &DatabaseUrl, settings: Settings, now: Timestamp) -> Result<Self, StoreError> {
         let DatabaseUrl::Sled(folder) = url;
-        Self::on(Engine::sled(folder)?, settings, now)
+        Self::on(Backend::sled(folder)?, settings, now)
     }
 
-    /// Opens the store on an engine. Blocks. `now` is by our clock.
+    /// Opens the store on a backend. Blocks. `now` is by our clock.
     ///
     /// # Errors
     /// Whatever makes it unreadable.
-    pub fn on(engine: Engine, settings: Settings, now: Timestamp) -> Result<Self, StoreError> {
-        let shared = Arc::new(Shared::new(settings.min_free_bytes, engine.room()?));
+    pub fn on(backend: Backend, settings: Settings, now: Timestamp) -> Result<Self, StoreError> {
+        let shared = Arc::new(Shared::new(settings.min_free_bytes, backend.room()?));
         let metrics = settings.metrics.clone();
-        let book = Book::open(engine.clone(), settings, now)?;
+        let book = Book::open(backend.clone(), settings, now)?;
         let (requests, queue) = mpsc::channel();
         let (keeper, stop) = mpsc::channel();
         let committer = Committer { book, shared: Arc::clone(&shared), metrics };
@@ -107,7 +107,7 @@ impl Store {
             // Which ends the keeper.
             drop(keeper);
         };
-        let keeper = Keeper { engine, shared: Arc::clone(&shared), stop, next: Vec::new() };
+        let keeper = Keeper { backend, shared: Arc::clone(&shared), stop, next: Vec::new() };
         let threads = [spawn("store-committer", commit), spawn("store-keeper", move || keeper.run())];
         let threads: Vec<_> =
             threads.into_iter().collect::<Result<_, _>>().map_err(|e| StoreError::io("start its threads", e))?;

@@ -10,7 +10,7 @@ const HEAD: u8 = 1;
 const CHUNK: u8 = 2;
 const OVERHEAD: usize = 6;
 
-/// The longest value that is given to the engine, in bytes.
+/// The longest value that is given to the backend, in bytes.
 pub(super) const LONGEST: usize = 60 * 1024;
 
 /// What lies at a key.

@@ -1,4 +1,4 @@
-//! The embedded engine: sled, used only in the ways that were tried and found safe.
+//! The embedded backend: sled, used only in the ways that were tried and found safe.
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -8,19 +8,19 @@ use std::thread;
 use std::time::Duration;
 
 use super::StoreError;
-use super::engine::{Batch, Row};
+use super::backend::{Batch, Row};
 use super::types::Room;
 
 /// A sled database. Clones share it; its folder is free again when the last one is dropped.
 #[derive(Clone, Debug)]
-pub struct SledEngine {
+pub struct SledBackend {
     db: ::sled::Db,
     // sled's flush reaches the system but not the disk; syncing its file through a handle of our own does.
     file: Arc<File>,
     folder: PathBuf,
 }
 
-impl SledEngine {
+impl SledBackend {
     pub(super) fn open(folder: &Path) -> Result<Self, StoreError> {
         let to_sync = levels_to_sync(folder, Path::is_dir);
         std::fs::create_dir_all(folder).map_err(|e| StoreError::io("make its folder", e))?;

@@ -4,8 +4,8 @@ use crosspage::engine::{
     Actor, AlertAction, AlertEvent, AlertFacts, AlertId, Event, EventBody, IncidentId, Outcome, Policy, Status, System,
     Timestamp,
 };
+use crosspage::store::backend::Backend;
 use crosspage::store::book::{Book, LONGEST_LIST};
-use crosspage::store::engine::Engine;
 use crosspage::store::{Form, Quarantined, Settings};
 use serde_json::Value;
 use simulators::Fault;
@@ -217,7 +217,7 @@ fn filled(stage: &Stage) {
     let folder = stage.folder.path().join("data/crosspage");
     std::fs::create_dir_all(&folder).unwrap();
     let now = Timestamp::from_millis(1_800_000_000_000);
-    let mut book = Book::open(Engine::sled(&folder).unwrap(), Settings::new(Policy::default()), now).unwrap();
+    let mut book = Book::open(Backend::sled(&folder).unwrap(), Settings::new(Policy::default()), now).unwrap();
     let happened = |alert: &str, action| {
         let alert = AlertId::try_from(alert).unwrap();
         let body = EventBody::Alert(AlertEvent { alert, facts: AlertFacts::default(), action });

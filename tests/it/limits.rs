@@ -7,8 +7,8 @@ use crosspage::engine::Policy;
 use crosspage::metrics::Metrics;
 use crosspage::opsgenie::webhook::Door;
 use crosspage::server::{self, Doors, MAX_BODY, Patience};
-use crosspage::store::engine::Engine;
-use crosspage::store::memory::MemoryEngine;
+use crosspage::store::backend::Backend;
+use crosspage::store::memory::MemoryBackend;
 use crosspage::store::{Settings, Store};
 
 use crate::harness::{LOOK_EVERY, TOO_LONG};
@@ -20,22 +20,22 @@ const SECRET: &str = "secret";
 /// The doors alone, over a store in memory.
 struct House {
     store: Store,
-    memory: MemoryEngine,
+    memory: MemoryBackend,
     base: String,
 }
 
 impl House {
     async fn open() -> Self {
-        Self::with(MemoryEngine::default(), Patience::default())
+        Self::with(MemoryBackend::default(), Patience::default())
     }
 
-    fn with(memory: MemoryEngine, patience: Patience) -> Self {
+    fn with(memory: MemoryBackend, patience: Patience) -> Self {
         Self::guarded(memory, patience, None)
     }
 
-    fn guarded(memory: MemoryEngine, patience: Patience, token: Option<&str>) -> Self {
+    fn guarded(memory: MemoryBackend, patience: Patience, token: Option<&str>) -> Self {
         let policy = Policy { retention: Duration::from_secs(30 * 24 * 3600), ..Policy::default() };
-        let store = Store::on(Engine::Memory(memory.clone()), Settings::new(policy), now()).unwrap();
+        let store = Store::on(Backend::Memory(memory.clone()), Settings::new(policy), now()).unwrap();
         let (listener, address) = server::bind(([127, 0, 0, 1], 0).into()).unwrap();
         let doors = Doors {
             store: store.clone(),
@@ -97,7 +97,7 @@ async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_token_is_refused_before_the_body_is_read() {
     let patience = Patience { body: TOO_LONG * 2, ..Patience::default() };
-    let house = House::guarded(MemoryEngine::default(), patience, Some("token"));
+    let house = House::guarded(MemoryBackend::default(), patience, Some("token"));
     for headers in ["", "Authorization: Bearer wrong\r\n"] {
         for body in ["Content-Length: 1000", "Transfer-Encoding: chunked"] {
             let raw = Raw::begin(&house.url("ops-webhook"), &format!("{headers}{body}\r\n\r\n"));
@@ -138,7 +138,7 @@ async fn the_largest_body_that_may_be_is_taken() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_the_disk_is_nearly_full_webhooks_are_left_to_come_again() {
-    let memory = MemoryEngine::default();
+    let memory = MemoryBackend::default();
     memory.set_free_bytes(1);
     let house = House::with(memory, Patience::default());
     house.check_told_to_come_again("low").await;
@@ -182,7 +182,7 @@ async fn with_the_store_closed_webhooks_are_left_to_come_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_never_comes_is_not_waited_for_for_ever() {
     let patience = Patience { body: Duration::from_millis(50), ..Patience::default() };
-    let house = House::with(MemoryEngine::default(), patience);
+    let house = House::with(MemoryBackend::default(), patience);
     for path in ["ops-webhook", "pd-webhook"] {
         let mut raw = Raw::begin(&house.url(path), "Content-Length: 100\r\n\r\n");
         raw.send(b"{");
@@ -196,7 +196,7 @@ async fn a_body_that_never_comes_is_not_waited_for_for_ever() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_keeps_a_connection_by_a_body_in_chunks_that_never_ends() {
     let patience = Patience { body: Duration::from_millis(50), ..Patience::default() };
-    let house = House::with(MemoryEngine::default(), patience);
+    let house = House::with(MemoryBackend::default(), patience);
     for (path, wanted) in [("ops-webhook", 503), ("pd-webhook", 503), ("healthz", 405), ("elsewhere", 404)] {
         let mut raw = Raw::begin(&house.url(path), "Transfer-Encoding: chunked\r\n\r\n");
         raw.send(b"1\r\n{\r\n");
@@ -211,13 +211,13 @@ async fn nobody_keeps_a_connection_by_a_body_in_chunks_that_never_ends() {
 #[tokio::test(flavor = "multi_thread")]
 async fn headers_that_never_end_are_not_waited_for_for_ever() {
     let patience = Patience { head: Duration::from_millis(50), ..Patience::default() };
-    let house = House::with(MemoryEngine::default(), patience);
+    let house = House::with(MemoryBackend::default(), patience);
     assert_eq!(Raw::begin(&house.url("ops-webhook"), "X-Slow: ").until_closed().0, 408);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn strangers_cannot_fill_the_memory_and_what_they_took_is_given_back() {
-    let house = House::with(MemoryEngine::default(), Patience { body: TOO_LONG * 2, ..Patience::default() });
+    let house = House::with(MemoryBackend::default(), Patience { body: TOO_LONG * 2, ..Patience::default() });
     let almost = vec![b' '; MAX_BODY - 1];
     let mut visitors = Vec::new();
     until("the memory is full", async || {

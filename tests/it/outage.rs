@@ -1,4 +1,4 @@
-//! Days without one of the three, in virtual time: the store's book and the engine's steps, and a vendor that does not answer; or
+//! Days without one of the three, in virtual time: the store's book and the backend's steps, and a vendor that does not answer; or
 //! vendors that post to a crosspage that does not.
 
 use std::time::Duration;
@@ -10,9 +10,9 @@ use crosspage::engine::{
     Status, Step, System, Timestamp,
 };
 use crosspage::pagerduty::webhook::{self, Inbound};
+use crosspage::store::backend::Backend;
 use crosspage::store::book::Book;
-use crosspage::store::engine::Engine;
-use crosspage::store::memory::MemoryEngine;
+use crosspage::store::memory::MemoryBackend;
 use crosspage::store::{Claim, Settings};
 use simulators::{PagerDuty, WebhookDelivery};
 
@@ -23,7 +23,7 @@ const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
 fn book() -> Book {
     let policy = Policy { retention: 30 * 24 * HOUR, pagerduty_service: "PSVC001".to_owned(), ..Policy::default() };
-    Book::open(Engine::Memory(MemoryEngine::default()), Settings::new(policy), START).unwrap()
+    Book::open(Backend::Memory(MemoryBackend::default()), Settings::new(policy), START).unwrap()
 }
 
 fn at(hours: f64) -> Timestamp {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crosspage::engine::ReadLag;
-use crosspage::store::engine::{Batch, Engine};
+use crosspage::store::backend::{Backend, Batch};
 use simulators::opsgenie::NewAlert;
 use simulators::pagerduty::IncidentStatus;
 
@@ -410,12 +410,12 @@ async fn a_damaged_link_that_a_pass_comes_by_ends_the_process_with_a_code_of_its
     stage.incident_of(&alert);
     assert_eq!(process.terminate().code, Some(0));
     let key = format!("l/{alert}").into_bytes();
-    let engine = Engine::sled(&stage.folder.path().join("data/crosspage")).unwrap();
-    let mut row = engine.get(&key).unwrap().unwrap();
+    let backend = Backend::sled(&stage.folder.path().join("data/crosspage")).unwrap();
+    let mut row = backend.get(&key).unwrap().unwrap();
     *row.last_mut().unwrap() ^= 1;
-    engine.apply(&Batch::from([(key, Some(row))])).unwrap();
-    engine.sync().unwrap();
-    drop(engine);
+    backend.apply(&Batch::from([(key, Some(row))])).unwrap();
+    backend.sync().unwrap();
+    drop(backend);
     let (process, _) = stage.start(&[("RECONCILE_INTERVAL_S", "1")]);
     let ended = process.ended();
     assert_eq!(ended.code, Some(3), "{}", ended.output);

@@ -12,8 +12,8 @@ use crosspage::engine::{
 use crosspage::health::Health;
 use crosspage::http::HttpSettings;
 use crosspage::reconcile;
-use crosspage::store::engine::Engine;
-use crosspage::store::memory::MemoryEngine;
+use crosspage::store::backend::Backend;
+use crosspage::store::memory::MemoryBackend;
 use crosspage::store::{self, Store};
 use crosspage::{clock, opsgenie, pagerduty};
 use simulators::{CallRecord, Fault};
@@ -76,8 +76,8 @@ impl Storm {
             retention: Duration::from_secs(86_400),
             ..Policy::default()
         };
-        let engine = Engine::Memory(MemoryEngine::default());
-        let store = Store::on(engine, store::Settings::new(policy), clock::now()).unwrap();
+        let backend = Backend::Memory(MemoryBackend::default());
+        let store = Store::on(backend, store::Settings::new(policy), clock::now()).unwrap();
         let http = HttpSettings::default();
         let vendors = Vendors {
             opsgenie: opsgenie::Client::new(

@@ -276,7 +276,7 @@ fn a_crate_is_told_from_a_module_of_the_same_name() {
         assert!(uses(used, "sled"), "{used}");
     }
     for unused in [
-        "super::sled::SledEngine",
+        "super::sled::SledBackend",
         "\"sled://data\"",
         "// sled::Db",
         "pub mod sled;",

@@ -15,7 +15,7 @@ mod text;
 #[cfg(test)]
 mod tests;
 
-use super::event::{Actor, AlertId, Event, EventBody, Operator, Order, Status, System, Timestamp};
+use super::event::{Actor, AlertId, Event, EventBody, Order, Ordered, Status, System, Timestamp};
 use super::link::{Commanded, Known, Link, Page, TextHash, WrittenNote};
 use super::outbox::{Action, Command};
 use super::policy::Policy;
@@ -60,7 +60,7 @@ fn watch(decision: &mut Decision, event: &Event, policy: &Policy) {
     link.fuse.count(at, now, commands);
     if let Some(blown) = link.fuse.blown(at, policy.fuse) {
         let order = Order::Pause { reason: blown.reason(policy.fuse) };
-        let body = EventBody::Operator(Box::new(Operator { alert: link.alert.clone(), order }));
+        let body = EventBody::Ordered(Box::new(Ordered { alert: link.alert.clone(), order }));
         let (actor, dedupe) = (Actor::nobody(), Vec::new());
         let pause = Event { dedupe, request_id: None, occurred_at: None, received_at: now, actor, body };
         decision.released.push(pause);
@@ -116,9 +116,9 @@ fn judge(link: Option<&Link>, event: &Event, policy: &Policy) -> Decision {
             None => nothing(Reason::Overtaken),
         },
         EventBody::Polled(polled) => polled::decide(link, event, polled, policy),
-        EventBody::Operator(operator) => match link {
-            Some(link) => operator::decide(Draft::new(link, event, policy), operator),
-            None => operator::without_link(event, operator, policy),
+        EventBody::Ordered(ordered) => match link {
+            Some(link) => operator::decide(Draft::new(link, event, policy), ordered),
+            None => operator::without_link(event, ordered, policy),
         },
     }
 }

@@ -1,7 +1,7 @@
 //! What was ordered for a link.
 
 use super::super::event::{
-    AlertAction, AlertFacts, Event, EventBody, IncidentId, Operator, Order, Seen, Status, System, Timestamp,
+    AlertAction, AlertFacts, Event, EventBody, IncidentId, Order, Ordered, Seen, Status, System, Timestamp,
 };
 use super::super::fuse::Fuse;
 use super::super::link::{Commanded, Known, Link, Page, Paused, Side};
@@ -9,9 +9,9 @@ use super::super::outbox::{Action, Entry, FetchedAlert};
 use super::super::policy::Policy;
 use super::{Decision, Draft, Reason, Unlinked, unlinked};
 
-pub(super) fn decide(mut draft: Draft<'_>, operator: &Operator) -> Decision {
+pub(super) fn decide(mut draft: Draft<'_>, ordered: &Ordered) -> Decision {
     let at = draft.event.received_at;
-    match &operator.order {
+    match &ordered.order {
         // The first reason stays: it tells since when.
         Order::Pause { .. } if draft.link.paused.is_some() => draft.done(Reason::InStep),
         Order::Pause { reason } => {
@@ -40,13 +40,13 @@ pub(super) fn decide(mut draft: Draft<'_>, operator: &Operator) -> Decision {
 
 /// Whether it is the one order that an ended link listens to.
 pub(super) fn links(event: &Event) -> bool {
-    matches!(&event.body, EventBody::Operator(operator) if matches!(operator.order, Order::Link { .. }))
+    matches!(&event.body, EventBody::Ordered(ordered) if matches!(ordered.order, Order::Link { .. }))
 }
 
 /// What was ordered for an alert without a link: only that it be linked can be done.
-pub(super) fn without_link(event: &Event, operator: &Operator, policy: &Policy) -> Decision {
-    let Order::Link { incident } = &operator.order else { return unlinked(Unlinked::NoSuchLink) };
-    let new = Link::new(operator.alert.clone(), AlertFacts::default(), Page::Withheld, event.received_at);
+pub(super) fn without_link(event: &Event, ordered: &Ordered, policy: &Policy) -> Decision {
+    let Order::Link { incident } = &ordered.order else { return unlinked(Unlinked::NoSuchLink) };
+    let new = Link::new(ordered.alert.clone(), AlertFacts::default(), Page::Withheld, event.received_at);
     link(Draft::new(&new, event, policy), incident)
 }
 
@@ -141,7 +141,7 @@ pub(super) fn tombstone(link: &Link, event: &Event) -> Link {
             let resolved = |alert: &FetchedAlert| alert.status == Status::Resolved;
             (deleted || matches!(&polled.seen, Seen::Alert { alert, .. } if resolved(alert)), deleted)
         }
-        EventBody::Incident(_) | EventBody::Settled(_) | EventBody::Operator(_) => (false, false),
+        EventBody::Incident(_) | EventBody::Settled(_) | EventBody::Ordered(_) => (false, false),
     };
     if over {
         link.observe_alert(Status::Resolved, event.occurred_at);

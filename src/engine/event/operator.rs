@@ -7,7 +7,7 @@ use super::{AlertAction, AlertId, Event, EventBody, IncidentChange, IncidentId, 
 
 /// An order for a link. It comes from an operator, so it is no news of either vendor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Operator {
+pub struct Ordered {
     /// The link, by its alert.
     pub alert: AlertId,
     /// What is to be done with it.
@@ -82,7 +82,7 @@ impl Event {
                 happened.status.take()?;
                 System::PagerDuty
             }
-            EventBody::Settled(_) | EventBody::Polled(_) | EventBody::Operator(_) => return None,
+            EventBody::Settled(_) | EventBody::Polled(_) | EventBody::Ordered(_) => return None,
         };
         Some((rest, system))
     }

@@ -1,9 +1,7 @@
 //! What happened, and why something was or was not done about it, in words for people.
 
 use crate::engine::decide::{Guard, Unlinked};
-use crate::engine::{
-    AlertAction, IncidentChange, NotYet, Operator as Ordered, Order, Outcome, Reason, Seen, Settled, Status,
-};
+use crate::engine::{AlertAction, IncidentChange, NotYet, Order, Ordered, Outcome, Reason, Seen, Settled, Status};
 
 /// Why that was, or was not, done.
 pub(super) fn because(reason: Reason) -> &'static str {

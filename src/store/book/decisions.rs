@@ -166,7 +166,7 @@ impl Book {
             // Why an alert that somebody asks about was never linked must be told as well.
             let alert = linked.clone().or_else(|| match &event.body {
                 EventBody::Alert(happened) => Some(happened.alert.clone()),
-                EventBody::Incident(_) | EventBody::Settled(_) | EventBody::Polled(_) | EventBody::Operator(_) => None,
+                EventBody::Incident(_) | EventBody::Settled(_) | EventBody::Polled(_) | EventBody::Ordered(_) => None,
             });
             // Every pass of the reconciler looks at much that is as it should be, and none of it is worth a line.
             let is_idle = matches!(event.body, EventBody::Polled(_))
@@ -196,7 +196,7 @@ impl Book {
                         let body = EventBody::Polled(Box::new(polled.abridged()));
                         Event { body, ..event }
                     }
-                    EventBody::Alert(_) | EventBody::Incident(_) | EventBody::Settled(_) | EventBody::Operator(_) => {
+                    EventBody::Alert(_) | EventBody::Incident(_) | EventBody::Settled(_) | EventBody::Ordered(_) => {
                         event
                     }
                 };
@@ -224,7 +224,7 @@ impl Book {
             EventBody::Alert(happened) => Some(happened.alert.clone()),
             EventBody::Settled(settled) => Some(settled.entry.alert.clone()),
             EventBody::Polled(polled) => Some(polled.alert.clone()),
-            EventBody::Operator(operator) => Some(operator.alert.clone()),
+            EventBody::Ordered(ordered) => Some(ordered.alert.clone()),
             EventBody::Incident(happened) => {
                 let mut alerts = self.alerts_with(&happened.incident)?;
                 // Another link may have been merged into the incident before its own link came to know of it.
@@ -410,7 +410,7 @@ impl Cause {
     fn of(event: &Event, parent: &Self) -> Self {
         let settled = match &event.body {
             EventBody::Settled(settled) => settled.entry.request_id.as_ref(),
-            EventBody::Alert(_) | EventBody::Incident(_) | EventBody::Polled(_) | EventBody::Operator(_) => None,
+            EventBody::Alert(_) | EventBody::Incident(_) | EventBody::Polled(_) | EventBody::Ordered(_) => None,
         };
         let request_id = event.request_id.as_ref().or(settled).or(parent.request_id.as_ref()).cloned();
         Self { request_id, makes_up: parent.makes_up || is_look(&event.body) }
@@ -422,7 +422,7 @@ fn is_look(body: &EventBody) -> bool {
     match body {
         EventBody::Polled(_) => true,
         EventBody::Settled(settled) => settled.entry.makes_up && settled.entry.command.action.is_look_up(),
-        EventBody::Alert(_) | EventBody::Incident(_) | EventBody::Operator(_) => false,
+        EventBody::Alert(_) | EventBody::Incident(_) | EventBody::Ordered(_) => false,
     }
 }
 
@@ -433,7 +433,7 @@ fn is_of_drift(entry: &Entry) -> bool {
 
 /// Operators' pauses are never released by a decision, so this one is a fuse's.
 fn is_pause(body: &EventBody) -> bool {
-    matches!(body, EventBody::Operator(operator) if matches!(operator.order, Order::Pause { .. }))
+    matches!(body, EventBody::Ordered(ordered) if matches!(ordered.order, Order::Pause { .. }))
 }
 
 /// An event that neither vendor tells of.

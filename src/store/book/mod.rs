@@ -1,4 +1,4 @@
-//! The store's synchronous core: all transactions, over an engine, in one thread and under anybody's clock.
+//! The store's synchronous core: all transactions, over a backend, in one thread and under anybody's clock.
 //!
 //! Each method changes a layer in memory that all later reads see; [`Book::commit`] makes it durable as one batch. Nothing
 //! may be answered to anybody before that. After an error that [is fatal](StoreError::is_fatal) the layer may be half
@@ -27,7 +27,7 @@ use waiting::{Waiting, WaitingRoom};
 
 pub use reads::LONGEST_LIST;
 
-use super::engine::Engine;
+use super::backend::Backend;
 use super::types::{Decide, DueByClass, Settings};
 use super::{StoreError, keys, record};
 use crate::engine::{AlertId, Entry, Policy, System, Timestamp};
@@ -81,13 +81,13 @@ struct LearntIds {
 }
 
 impl Book {
-    /// Opens what `engine` holds, and makes it new if that is nothing. Reads the entries, the waiting room and the
+    /// Opens what `backend` holds, and makes it new if that is nothing. Reads the entries, the waiting room and the
     /// outstanding creates, but no link. `now` is by our clock.
     ///
     /// # Errors
     /// [`StoreError::Damaged`] or [`StoreError::UnknownVersion`] if what is there cannot be read; nothing is changed then.
-    pub fn open(engine: Engine, settings: Settings, now: Timestamp) -> Result<Self, StoreError> {
-        let mut table = Table::new(engine);
+    pub fn open(backend: Backend, settings: Settings, now: Timestamp) -> Result<Self, StoreError> {
+        let mut table = Table::new(backend);
         let mut policy = settings.policy;
         policy.first_ran_at = about(&mut table, now)?.first_ran_at;
         // With another address, the ids that were learnt are another user's, who may well be a person by now.
@@ -109,7 +109,7 @@ impl Book {
     /// Makes durable, as one, whatever was changed since the last time. Blocks.
     ///
     /// # Errors
-    /// Whatever the engine meets; fatal. [`StoreError::Closed`] after an earlier fatal error.
+    /// Whatever the backend meets; fatal. [`StoreError::Closed`] after an earlier fatal error.
     pub fn commit(&mut self) -> Result<(), StoreError> {
         self.transact(|book| {
             if book.counters != book.committed_counters {

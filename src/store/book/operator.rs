@@ -6,7 +6,7 @@ use super::Book;
 use super::decisions::of_ours;
 use crate::engine::outbox::{DropReason, Outcome};
 use crate::engine::{
-    Action, AlertId, Entry, Event, EventBody, Link, Operator, Order, Reason, Settled, System, Timestamp,
+    Action, AlertId, Entry, Event, EventBody, Link, Order, Ordered, Reason, Settled, System, Timestamp,
 };
 use crate::store::types::{DeadLetter, Discarded, Ended, Recorded};
 use crate::store::{StoreError, keys};
@@ -144,7 +144,7 @@ impl Book {
         order: Order,
         now: Timestamp,
     ) -> Result<Recorded, StoreError> {
-        self.decide_all(of_ours(EventBody::Operator(Box::new(Operator { alert, order })), now))
+        self.decide_all(of_ours(EventBody::Ordered(Box::new(Ordered { alert, order })), now))
     }
 
     fn find_letter(&self, id: u64) -> Result<Option<(Vec<u8>, DeadLetter)>, StoreError> {

@@ -1,4 +1,4 @@
-//! Typed values over an engine, with a layer of changes that are not committed yet. Every read sees them.
+//! Typed values over a backend, with a layer of changes that are not committed yet. Every read sees them.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -6,11 +6,11 @@ use std::ops::ControlFlow;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::store::engine::{Batch, Engine, Row};
+use crate::store::backend::{Backend, Batch, Row};
 use crate::store::record::{self, Stored};
 use crate::store::{StoreError, keys};
 
-/// How many rows are read from the engine at once.
+/// How many rows are read from the backend at once.
 const ROWS: usize = 256;
 
 type Page = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -18,14 +18,14 @@ type Page = BTreeMap<Vec<u8>, Vec<u8>>;
 /// The database, as the transactions see it.
 #[derive(Debug)]
 pub(super) struct Table {
-    engine: Engine,
+    backend: Backend,
     changes: Batch,
     commits: u64,
 }
 
 impl Table {
-    pub(super) fn new(engine: Engine) -> Self {
-        Self { engine, changes: Batch::new(), commits: 0 }
+    pub(super) fn new(backend: Backend) -> Self {
+        Self { backend, changes: Batch::new(), commits: 0 }
     }
 
     /// Writes all changes, durably, as one. Nothing is written if nothing changed.
@@ -33,8 +33,8 @@ impl Table {
         if self.changes.is_empty() {
             return Ok(());
         }
-        self.engine.apply(&self.changes)?;
-        self.engine.sync()?;
+        self.backend.apply(&self.changes)?;
+        self.backend.sync()?;
         self.changes.clear();
         self.commits += 1;
         Ok(())
@@ -147,7 +147,7 @@ impl Table {
 
     /// Whether there is nothing at all.
     pub(super) fn is_empty(&self) -> Result<bool, StoreError> {
-        Ok(self.changes.is_empty() && self.engine.range(&[], &[u8::MAX], 1)?.is_empty())
+        Ok(self.changes.is_empty() && self.backend.range(&[], &[u8::MAX], 1)?.is_empty())
     }
 
     /// The first value from `from` on under `prefix`. Reads no other.
@@ -168,9 +168,9 @@ impl Table {
         Ok(None)
     }
 
-    /// Some rows from `from` on, up to `most` of the engine's, and where to go on.
+    /// Some rows from `from` on, up to `most` of the backend's, and where to go on.
     fn page(&self, from: &[u8], end: &[u8], most: usize) -> Result<(Page, Vec<u8>), StoreError> {
-        let rows: Vec<Row> = self.engine.range(from, end, most)?;
+        let rows: Vec<Row> = self.backend.range(from, end, most)?;
         let next = match rows.last() {
             Some((last, _)) if rows.len() == most => keys::after(last),
             _ => end.to_vec(),
@@ -188,7 +188,7 @@ impl Table {
     fn row(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         match self.changes.get(key) {
             Some(change) => Ok(change.clone()),
-            None => self.engine.get(key),
+            None => self.backend.get(key),
         }
     }
 

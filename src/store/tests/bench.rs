@@ -1,4 +1,4 @@
-//! What the tests stand on: a book on either engine that can be closed and opened again, a small decision function, and
+//! What the tests stand on: a book on either backend that can be closed and opened again, a small decision function, and
 //! short names for events.
 
 use tempfile::TempDir;
@@ -10,15 +10,15 @@ use crate::engine::{
     decide,
 };
 use crate::metrics::Metrics;
+use crate::store::backend::{Backend, Row};
 use crate::store::book::Book;
-use crate::store::engine::{Engine, Row};
-use crate::store::memory::MemoryEngine;
+use crate::store::memory::MemoryBackend;
 use crate::store::{Claim, Recorded, Settings, StoreError, Verdict};
 
 pub(super) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
-/// Runs each of the named tests on both engines.
-macro_rules! on_both_engines {
+/// Runs each of the named tests on both backends.
+macro_rules! on_both_backends {
     ($($name:ident)*) => {
         mod on_memory {
             $(#[test] fn $name() { super::$name(crate::store::tests::bench::Bench::memory()); })*
@@ -28,14 +28,14 @@ macro_rules! on_both_engines {
         }
     };
 }
-pub(super) use on_both_engines;
+pub(super) use on_both_backends;
 
 pub(super) enum Place {
-    Memory(MemoryEngine),
+    Memory(MemoryBackend),
     Sled(TempDir),
 }
 
-/// A book on an engine that outlives it.
+/// A book on a backend that outlives it.
 pub(super) struct Bench {
     pub(super) place: Place,
     /// What is counted, however often it is opened.
@@ -45,7 +45,7 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) fn memory() -> Self {
-        Self::on(Place::Memory(MemoryEngine::default()))
+        Self::on(Place::Memory(MemoryBackend::default()))
     }
 
     pub(super) fn sled() -> Self {
@@ -64,11 +64,11 @@ impl Bench {
         self.book = Some(self.open().unwrap());
     }
 
-    /// Has everything decided on by the engine from now on, until it is opened again.
+    /// Has everything decided on by the backend from now on, until it is opened again.
     pub(super) fn decide_for_real(&mut self) {
         self.close();
         let settings = Settings { metrics: self.metrics.clone(), ..Settings::new(policy()) };
-        self.book = Some(Book::open(self.engine(), settings, NOW).unwrap());
+        self.book = Some(Book::open(self.backend(), settings, NOW).unwrap());
     }
 
     pub(super) fn close(&mut self) {
@@ -76,17 +76,17 @@ impl Bench {
     }
 
     pub(super) fn open(&self) -> Result<Book, StoreError> {
-        Book::open(self.engine(), Settings { metrics: self.metrics.clone(), ..settings() }, NOW)
+        Book::open(self.backend(), Settings { metrics: self.metrics.clone(), ..settings() }, NOW)
     }
 
-    /// The engine itself, while the book is closed.
-    pub(super) fn engine(&self) -> Engine {
+    /// The backend itself, while the book is closed.
+    pub(super) fn backend(&self) -> Backend {
         match &self.place {
             Place::Memory(memory) => {
                 memory.crash();
-                Engine::Memory(memory.clone())
+                Backend::Memory(memory.clone())
             }
-            Place::Sled(folder) => Engine::sled(folder.path()).unwrap(),
+            Place::Sled(folder) => Backend::sled(folder.path()).unwrap(),
         }
     }
 
@@ -94,7 +94,7 @@ impl Bench {
     pub(super) fn rows(&mut self, prefix: &[u8]) -> Vec<Row> {
         self.close();
         let end = if prefix.is_empty() { vec![u8::MAX] } else { crate::store::keys::end_of(prefix) };
-        let rows = self.engine().range(prefix, &end, usize::MAX).unwrap();
+        let rows = self.backend().range(prefix, &end, usize::MAX).unwrap();
         self.reopen();
         rows
     }
@@ -167,7 +167,7 @@ fn fake(link: Option<&Link>, event: &Event, policy: &Policy) -> Decision {
         learned_id: None,
     };
     let Some(link) = &mut decision.link else {
-        if let EventBody::Operator(_) | EventBody::Polled(_) = &event.body {
+        if let EventBody::Ordered(_) | EventBody::Polled(_) = &event.body {
             return decide(None, event, policy);
         }
         if let EventBody::Alert(happened) = &event.body {
@@ -224,7 +224,7 @@ fn fake(link: Option<&Link>, event: &Event, policy: &Policy) -> Decision {
         },
         EventBody::Settled(settled) => fake_settled(&mut decision, settled),
         EventBody::Polled(_) => {}
-        EventBody::Operator(_) => return decide(Some(link), event, policy),
+        EventBody::Ordered(_) => return decide(Some(link), event, policy),
     }
     decision
 }
@@ -386,6 +386,6 @@ fn words(event: &Event) -> String {
         },
         EventBody::Settled(settled) => format!("settled {}", settled.entry.command.action.name()),
         EventBody::Polled(polled) => format!("polled {}", polled.seen.name()),
-        EventBody::Operator(operator) => operator.order.name().to_owned(),
+        EventBody::Ordered(ordered) => ordered.order.name().to_owned(),
     }
 }

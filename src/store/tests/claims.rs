@@ -7,7 +7,7 @@ use crate::engine::outbox::call::IncidentState;
 use crate::engine::{Action, Class, Entry, Outcome, Status, Step, System};
 use crate::store::{Claim, StoreError};
 
-on_both_engines! {
+on_both_backends! {
     a_lane_is_first_in_first_out
     a_sick_lane_holds_up_no_other
     claims_end_with_the_process

@@ -8,7 +8,7 @@ use crate::engine::outbox::{DropReason, Outcome};
 use crate::engine::{Action, Actor, Event, EventBody, Order, Polled, Seen, Status, System, Timestamp};
 use crate::store::types::PrunePlace;
 
-on_both_engines! {
+on_both_backends! {
     links_that_are_paused_are_counted_until_they_are_resumed_or_gone
     the_oldest_entry_is_told_with_and_without_what_is_held
     what_a_look_has_shown_is_healed_once_it_is_done

@@ -2,10 +2,10 @@
 
 use super::bench::*;
 use crate::engine::System;
-use crate::store::engine::Batch;
+use crate::store::backend::Batch;
 use crate::store::{StoreError, keys};
 
-on_both_engines! {
+on_both_backends! {
     a_flipped_bit_is_found_and_nothing_is_deleted
     a_missing_piece_of_a_long_value_is_found
     a_value_of_an_unknown_format_is_told_apart
@@ -17,10 +17,10 @@ on_both_engines! {
 /// Changes one stored row, and gives all of them.
 fn tamper(bench: &mut Bench, key: &[u8], change: impl FnOnce(Vec<u8>) -> Option<Vec<u8>>) {
     bench.close();
-    let engine = bench.engine();
-    let row = engine.get(key).unwrap().expect("there is such a row");
-    engine.apply(&Batch::from([(key.to_vec(), change(row))])).unwrap();
-    engine.sync().unwrap();
+    let backend = bench.backend();
+    let row = backend.get(key).unwrap().expect("there is such a row");
+    backend.apply(&Batch::from([(key.to_vec(), change(row))])).unwrap();
+    backend.sync().unwrap();
 }
 
 fn flip(mut row: Vec<u8>) -> Option<Vec<u8>> {
@@ -29,7 +29,7 @@ fn flip(mut row: Vec<u8>) -> Option<Vec<u8>> {
 }
 
 fn everything(bench: &Bench) -> Vec<(Vec<u8>, Vec<u8>)> {
-    bench.engine().range(&[], &[255], usize::MAX).unwrap()
+    bench.backend().range(&[], &[255], usize::MAX).unwrap()
 }
 
 fn a_flipped_bit_is_found_and_nothing_is_deleted(mut bench: Bench) {
@@ -81,7 +81,7 @@ fn a_value_in_a_wrong_place_is_found(mut bench: Bench) {
     bench.record(created("B"));
     bench.commit();
     bench.close();
-    let other = bench.engine().get(&keys::link(&alert_id("B"))).unwrap();
+    let other = bench.backend().get(&keys::link(&alert_id("B"))).unwrap();
     tamper(&mut bench, &keys::link(&alert_id("A")), |_| other);
     bench.reopen();
     assert!(matches!(bench.book().link(&alert_id("A")).unwrap_err(), StoreError::Damaged { .. }));

@@ -6,7 +6,7 @@ use crate::store::book::LONGEST_LIST;
 use crate::store::keys;
 use crate::store::{Form, Quarantined, Verdict};
 
-on_both_engines! {
+on_both_backends! {
     reads_in_a_batch_see_the_batch
     one_seen_id_of_several_makes_a_repeat
     what_was_seen_outlives_a_restart
@@ -184,7 +184,7 @@ fn the_first_run_and_what_was_learned_outlive_a_restart(mut bench: Bench) {
     let later = Timestamp::from_millis(NOW.as_millis() + 1);
     let mut settings = settings();
     settings.policy.identity.pagerduty_ids.insert("PSTALE".to_owned());
-    let book = crate::store::book::Book::open(bench.engine(), settings, later).unwrap();
+    let book = crate::store::book::Book::open(bench.backend(), settings, later).unwrap();
     assert_eq!(book.policy().first_ran_at, NOW);
     assert_eq!(book.policy().identity.pagerduty_ids.iter().collect::<Vec<_>>(), ["PUSER"]);
 }
@@ -235,7 +235,7 @@ fn a_list_longer_than_a_page_is_whole_and_in_order(mut bench: Bench) {
             bench.commit();
         }
     }
-    // The last third is not committed: pages of the engine and the layer above it are read as one.
+    // The last third is not committed: pages of the backend and the layer above it are read as one.
     let expected: Vec<_> = (0..600).map(|number| number.to_string()).collect();
     assert_eq!(bench.queued_notes("A", System::PagerDuty), expected);
     bench.commit();

@@ -13,10 +13,10 @@ use crate::engine::outbox::call::IncidentState;
 use crate::engine::outbox::{DropReason, FetchedAlert, NewIncident, Step, Urgency};
 use crate::engine::{
     Action, Actor, AlertAction, AlertEvent, AlertFacts, Command, Entry, Event, EventBody, IncidentChange,
-    IncidentEvent, IncidentNote, Link, Operator, Order, Outcome, Page, Paused, Priority, Reason, Settled, Status,
+    IncidentEvent, IncidentNote, Link, Order, Ordered, Outcome, Page, Paused, Priority, Reason, Settled, Status,
     System, Timestamp,
 };
-use crate::store::engine::Batch;
+use crate::store::backend::Batch;
 use crate::store::{DeadLetter, Form, Quarantined, TimelineEntry, keys};
 
 /// One value of every kind, with every variant in one of them.
@@ -170,7 +170,7 @@ fn events() -> Vec<Event> {
     let redrive = Order::Redrive { entry: died(), died_at: NOW };
     bodies.extend([pause, Order::Resume, redrive, Order::Discard(died()), Order::Unlink].map(|order| {
         let alert = alert_id("A");
-        EventBody::Operator(Box::new(Operator { alert, order }))
+        EventBody::Ordered(Box::new(Ordered { alert, order }))
     }));
     let event = |body| Event {
         dedupe: vec!["pd:event:1".to_owned()],
@@ -325,11 +325,12 @@ fn content<T: DeserializeOwned>(bench: &mut Bench, key: &[u8]) -> T {
 fn a_stored_folder_is_opened_and_goes_on() {
     let mut bench = Bench::memory();
     bench.close();
-    let engine = bench.engine();
-    let empty: Batch = engine.range(&[], &[255], usize::MAX).unwrap().into_iter().map(|(key, _)| (key, None)).collect();
-    engine.apply(&empty).unwrap();
-    engine.apply(&rows(&fixture("rows_2.txt"))).unwrap();
-    engine.sync().unwrap();
+    let backend = bench.backend();
+    let empty: Batch =
+        backend.range(&[], &[255], usize::MAX).unwrap().into_iter().map(|(key, _)| (key, None)).collect();
+    backend.apply(&empty).unwrap();
+    backend.apply(&rows(&fixture("rows_2.txt"))).unwrap();
+    backend.sync().unwrap();
     bench.reopen();
     let link = bench.book().link(&alert_id("A")).unwrap().unwrap();
     assert_eq!(link.page, Page::Standing(incident_id("Q1")));

@@ -7,7 +7,7 @@ use crate::engine::outbox::DropReason;
 use crate::engine::{Entry, EventBody, Outcome, Page, Reason, Step, System};
 use crate::store::PrunePlace;
 
-on_both_engines! {
+on_both_backends! {
     a_redriven_creation_goes_first_and_what_was_parked_follows_in_order
     a_redriven_note_goes_back_to_its_place
     a_redriven_entry_waits_for_the_one_that_is_under_way

@@ -1,10 +1,10 @@
-//! The store's tests: one suite over both engines, and what holds for one of them or for the threads only.
+//! The store's tests: one suite over both backends, and what holds for one of them or for the threads only.
 
+mod backends;
 mod bench;
 mod claims;
 mod counted;
 mod damage;
-mod engines;
 mod events;
 mod kept;
 mod letters;

@@ -4,7 +4,7 @@ use super::bench::*;
 use crate::engine::outbox::DropReason;
 use crate::engine::{AlertId, Outcome, System};
 
-on_both_engines! {
+on_both_backends! {
     links_that_are_over_are_not_among_the_open_ones
     open_links_outlive_a_restart_and_are_listed_page_by_page
 }

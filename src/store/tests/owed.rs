@@ -8,7 +8,7 @@ use crate::engine::outbox::DropReason;
 use crate::engine::{Entry, Outcome, System, Timestamp};
 use crate::store::LatePage;
 
-on_both_engines! {
+on_both_backends! {
     a_page_is_owed_until_its_incident_stands
     a_page_is_owed_until_nobody_need_be_paged_any_more
     a_page_for_what_is_over_is_not_owed

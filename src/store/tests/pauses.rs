@@ -5,7 +5,7 @@ use crate::engine::decide::Unlinked;
 use crate::engine::{Order, Page, Reason, System};
 use crate::store::Verdict;
 
-on_both_engines! {
+on_both_backends! {
     a_paused_link_holds_its_commands_on_both_sides_and_goes_on_in_order
     a_pause_outlives_a_restart_and_holds_no_other_link
     a_page_goes_out_of_a_paused_link

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::bench::*;
-use crate::store::engine::{Batch, Row};
+use crate::store::backend::{Batch, Row};
 use crate::store::record::{self, Stored};
 use crate::store::{Form, Quarantined, StoreError};
 
@@ -24,7 +24,7 @@ fn full() -> (Bench, Vec<Row>) {
 }
 
 fn everything(bench: &Bench) -> Vec<Row> {
-    bench.engine().range(&[], &[255], usize::MAX).unwrap()
+    bench.backend().range(&[], &[255], usize::MAX).unwrap()
 }
 
 /// Opens the store and reads all that it holds.
@@ -91,9 +91,9 @@ proptest! {
             }
             _ => [&[2 + bit], &row[1..]].concat(),
         };
-        let engine = bench.engine();
-        engine.apply(&Batch::from([(key, Some(changed.clone()))])).unwrap();
-        engine.sync().unwrap();
+        let backend = bench.backend();
+        backend.apply(&Batch::from([(key, Some(changed.clone()))])).unwrap();
+        backend.sync().unwrap();
         rows[number].1 = changed;
         if let Err(error) = read_all(&bench) {
             let clear = matches!(error, StoreError::Damaged { .. } | StoreError::UnknownVersion { .. });

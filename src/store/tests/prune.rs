@@ -6,7 +6,7 @@ use super::bench::*;
 use crate::engine::{EventBody, Link, Page, System, Timestamp};
 use crate::store::{Form, PrunePlace, Pruned, Quarantined, Verdict};
 
-on_both_engines! {
+on_both_backends! {
     what_is_over_and_old_goes_with_all_that_belongs_to_it
     what_is_open_stays_whatever_its_age
     what_pages_nobody_stays_while_its_alert_is_open

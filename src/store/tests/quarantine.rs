@@ -4,7 +4,7 @@ use super::bench::*;
 use crate::engine::{AlertAction, Event, EventBody, IncidentChange, Outcome, Status, System};
 use crate::store::{Form, Quarantined, Verdict};
 
-on_both_engines! {
+on_both_backends! {
     what_is_replayed_is_taken_in_in_its_place
     what_came_again_meanwhile_is_no_second_event
     a_creation_is_looked_at_before_it_pages
@@ -69,7 +69,7 @@ fn a_creation_is_looked_at_before_it_pages(mut bench: Bench) {
 }
 
 fn a_creation_of_an_alert_that_is_being_looked_at_is_no_reason_to_page(mut bench: Bench) {
-    // Decided on by the engine: what the bench decides with pages for nothing that is told twice.
+    // Decided on by the backend: what the bench decides with pages for nothing that is told twice.
     bench.decide_for_real();
     for number in [1, 2] {
         bench.book().quarantine(&item()).unwrap();

@@ -5,14 +5,14 @@ use std::sync::mpsc;
 
 use super::bench::*;
 use crate::engine::{System, Timestamp};
-use crate::store::engine::{Batch, Engine};
+use crate::store::backend::{Backend, Batch};
 use crate::store::keeper::Keeper;
-use crate::store::memory::MemoryEngine;
+use crate::store::memory::MemoryBackend;
 use crate::store::shared::{QUEUE_BYTES, QUEUE_REQUESTS};
 use crate::store::{DatabaseUrl, Form, Quarantined, Settings, Store, StoreError, Verdict, keys};
 
-fn on(memory: &MemoryEngine) -> Store {
-    Store::on(Engine::Memory(memory.clone()), settings(), NOW).unwrap()
+fn on(memory: &MemoryBackend) -> Store {
+    Store::on(Backend::Memory(memory.clone()), settings(), NOW).unwrap()
 }
 
 fn next_due(store: &Store, system: System) -> Option<Timestamp> {
@@ -20,14 +20,14 @@ fn next_due(store: &Store, system: System) -> Option<Timestamp> {
 }
 
 /// The keeper of a store, to have it look at once.
-fn keeper(store: &Store, memory: &MemoryEngine) -> Keeper {
+fn keeper(store: &Store, memory: &MemoryBackend) -> Keeper {
     let (_, stop) = mpsc::channel();
-    Keeper { engine: Engine::Memory(memory.clone()), shared: Arc::clone(&store.shared), stop, next: Vec::new() }
+    Keeper { backend: Backend::Memory(memory.clone()), shared: Arc::clone(&store.shared), stop, next: Vec::new() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_was_answered_outlives_a_crash() {
-    let memory = MemoryEngine::default();
+    let memory = MemoryBackend::default();
     let store = on(&memory);
     let tasks: Vec<_> = (0..200)
         .map(|number| {
@@ -46,7 +46,7 @@ async fn whatever_was_answered_outlives_a_crash() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_sync_answers_nobody_well_and_ends_the_store() {
-    let memory = MemoryEngine::default();
+    let memory = MemoryBackend::default();
     let store = on(&memory);
     let failed = store.failed();
     assert_eq!(store.ready(), Ok(()));
@@ -72,7 +72,7 @@ async fn a_failed_sync_answers_nobody_well_and_ends_the_store() {
 
 #[tokio::test]
 async fn a_full_queue_refuses_what_comes_from_outside_only() {
-    let memory = MemoryEngine::default();
+    let memory = MemoryBackend::default();
     let store = on(&memory);
     store.record(created("A")).await.unwrap();
     let item = Quarantined {
@@ -103,7 +103,7 @@ async fn a_full_queue_refuses_what_comes_from_outside_only() {
 
 #[tokio::test]
 async fn a_disk_nearly_full_refuses_what_comes_from_outside_only() {
-    let memory = MemoryEngine::default();
+    let memory = MemoryBackend::default();
     let store = on(&memory);
     store.record(created("A")).await.unwrap();
     memory.set_free_bytes(1000);
@@ -121,7 +121,7 @@ async fn a_disk_nearly_full_refuses_what_comes_from_outside_only() {
 
 #[tokio::test]
 async fn a_store_that_opens_on_a_full_disk_knows_it_at_once() {
-    let memory = MemoryEngine::default();
+    let memory = MemoryBackend::default();
     memory.set_free_bytes(0);
     let store = on(&memory);
     assert!(matches!(store.record(created("A")).await, Err(StoreError::DiskLow { free: 0, .. })));
@@ -129,7 +129,7 @@ async fn a_store_that_opens_on_a_full_disk_knows_it_at_once() {
 
 #[tokio::test]
 async fn the_keeper_reads_everything_in_turn_and_finds_damage() {
-    let memory = MemoryEngine::default();
+    let memory = MemoryBackend::default();
     let store = on(&memory);
     for number in 0..300 {
         store.record(created(&format!("A{number}"))).await.unwrap();
@@ -138,17 +138,17 @@ async fn the_keeper_reads_everything_in_turn_and_finds_damage() {
     for _ in 0..20 {
         keeper.look().unwrap();
     }
-    let engine = Engine::Memory(memory.clone());
-    let (key, mut row) = engine.range(b"t/", b"t0", 1).unwrap().remove(0);
+    let backend = Backend::Memory(memory.clone());
+    let (key, mut row) = backend.range(b"t/", b"t0", 1).unwrap().remove(0);
     row[3] ^= 1;
-    engine.apply(&Batch::from([(key, Some(row))])).unwrap();
+    backend.apply(&Batch::from([(key, Some(row))])).unwrap();
     let found = (0..20).find_map(|_| keeper.look().err());
     assert!(matches!(found, Some(StoreError::Damaged { key, .. }) if key.starts_with("t/A0/")));
 }
 
 #[tokio::test]
 async fn a_wake_up_between_a_claim_and_the_wait_is_not_lost() {
-    let memory = MemoryEngine::default();
+    let memory = MemoryBackend::default();
     let store = on(&memory);
     assert!(store.claim(System::PagerDuty, 1, NOW).await.unwrap().is_empty());
     assert_eq!(next_due(&store, System::PagerDuty), None);
@@ -163,7 +163,7 @@ async fn a_wake_up_between_a_claim_and_the_wait_is_not_lost() {
 
 #[tokio::test]
 async fn work_left_by_an_earlier_process_wakes_the_dispatcher() {
-    let memory = MemoryEngine::default();
+    let memory = MemoryBackend::default();
     let store = on(&memory);
     store.record(created("A")).await.unwrap();
     store.close().await.unwrap();
@@ -174,7 +174,7 @@ async fn work_left_by_an_earlier_process_wakes_the_dispatcher() {
 
 #[tokio::test]
 async fn an_error_of_one_request_concerns_nobody_else() {
-    let store = on(&MemoryEngine::default());
+    let store = on(&MemoryBackend::default());
     store.record(created("A")).await.unwrap();
     let entry = store.entries(&alert_id("A")).await.unwrap().remove(0);
     let void = StoreError::NotClaimed { id: entry.id };
@@ -185,7 +185,7 @@ async fn an_error_of_one_request_concerns_nobody_else() {
 
 #[tokio::test]
 async fn a_panic_in_a_decision_ends_the_store_and_stores_nothing() {
-    let memory = MemoryEngine::default();
+    let memory = MemoryBackend::default();
     let store = on(&memory);
     store.record(created("A")).await.unwrap();
     assert_eq!(store.record(noted("A", "panic")).await, Err(StoreError::Closed));
@@ -213,7 +213,7 @@ async fn a_closed_store_has_done_what_was_asked_and_frees_its_folder() {
 #[tokio::test]
 async fn the_real_decision_is_the_default() {
     let settings = Settings::new(settings().policy);
-    let store = Store::on(Engine::Memory(MemoryEngine::default()), settings, NOW).unwrap();
+    let store = Store::on(Backend::Memory(MemoryBackend::default()), settings, NOW).unwrap();
     let recorded = store.record(created("A")).await.unwrap();
     assert!(matches!(recorded.verdict, Verdict::Decided(_)));
     assert_eq!(keys::STORE, b"m/store");

@@ -5,7 +5,7 @@ use crate::engine::outbox::DropReason;
 use crate::engine::{Outcome, System};
 use crate::store::{Quarantined, Verdict};
 
-on_both_engines! {
+on_both_backends! {
     notes_wait_for_the_create_and_come_in_order
     notes_that_wait_outlive_a_restart
     a_webhook_lets_waiting_notes_go_on_too

@@ -127,7 +127,7 @@ fn describe(event: &Event) -> String {
         EventBody::Incident(happened) => {
             format!("incident {} {} by {by}, now {:?}", happened.incident, happened.change.name(), happened.status)
         }
-        EventBody::Settled(_) | EventBody::Polled(_) | EventBody::Operator(_) => "no webhook".to_owned(),
+        EventBody::Settled(_) | EventBody::Polled(_) | EventBody::Ordered(_) => "no webhook".to_owned(),
     }
 }
 

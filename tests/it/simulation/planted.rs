@@ -9,8 +9,8 @@ use crosspage::engine::{
 };
 use crosspage::store::Decide;
 use crosspage::store::Settings;
+use crosspage::store::backend::Backend;
 use crosspage::store::book::Book;
-use crosspage::store::engine::Engine;
 use simulators::Reply;
 
 use super::scene::Scene;
@@ -129,7 +129,7 @@ fn without_states(link: Option<&Link>, event: &Event, policy: &Policy, decide: D
     let is_state = match &event.body {
         EventBody::Alert(happened) => !is_note(event) && happened.action != AlertAction::Create,
         EventBody::Incident(happened) => !is_note(event) && happened.change != IncidentChange::Triggered,
-        EventBody::Settled(_) | EventBody::Polled(_) | EventBody::Operator(_) => false,
+        EventBody::Settled(_) | EventBody::Polled(_) | EventBody::Ordered(_) => false,
     };
     let Some(link) = link.filter(|_| is_state) else { return decide(link, event, policy) };
     let mut blank = link.clone();
@@ -175,7 +175,7 @@ fn is_note(event: &Event) -> bool {
     match &event.body {
         EventBody::Alert(happened) => matches!(happened.action, AlertAction::AddNote { .. }),
         EventBody::Incident(happened) => matches!(happened.change, IncidentChange::Annotated(_)),
-        EventBody::Settled(_) | EventBody::Polled(_) | EventBody::Operator(_) => false,
+        EventBody::Settled(_) | EventBody::Polled(_) | EventBody::Ordered(_) => false,
     }
 }
 
@@ -215,7 +215,7 @@ fn blind_in_a_batch(link: Option<&Link>, event: &Event, policy: &Policy) -> Deci
         EventBody::Alert(happened) => Some(happened.alert.clone()),
         EventBody::Settled(settled) => Some(settled.entry.alert.clone()),
         EventBody::Polled(polled) => Some(polled.alert.clone()),
-        EventBody::Operator(operator) => Some(operator.alert.clone()),
+        EventBody::Ordered(ordered) => Some(ordered.alert.clone()),
         EventBody::Incident(_) => link.map(|link| link.alert.clone()),
     };
     let Some(alert) = named else { return decide(link, event, policy) };
@@ -240,7 +240,7 @@ fn not_following(link: Option<&Link>, event: &Event, policy: &Policy) -> Decisio
 /// Makes whatever was being sent when the process ended look as if nothing of it had been sent.
 pub(super) fn forget_what_was_sending(scene: &Scene, settings: Settings) {
     let now = scene.our_time();
-    let mut book = Book::open(Engine::Memory(scene.memory.clone()), settings, now).unwrap();
+    let mut book = Book::open(Backend::Memory(scene.memory.clone()), settings, now).unwrap();
     for system in [System::Opsgenie, System::PagerDuty] {
         for claim in book.claim(system, usize::MAX, now).unwrap() {
             let mut entry = claim.entry;

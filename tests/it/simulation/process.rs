@@ -8,7 +8,7 @@ use crosspage::engine::fuse::Limits;
 use crosspage::engine::{Identity, OnResolved, Policy, ReadLag, System, Timestamp};
 use crosspage::http::{self, HttpSettings};
 use crosspage::reconcile;
-use crosspage::store::engine::Engine;
+use crosspage::store::backend::Backend;
 use crosspage::store::{ByHand, Settings, Store};
 use crosspage::{opsgenie, pagerduty};
 use tokio::sync::watch;
@@ -39,8 +39,8 @@ impl Process {
         if scene.planted == Planted::NoSendingStep {
             planted::forget_what_was_sending(scene, settings(scene));
         }
-        let engine = Engine::Memory(scene.memory.clone());
-        let (store, work) = Store::by_hand(engine, settings(scene), scene.our_time()).unwrap();
+        let backend = Backend::Memory(scene.memory.clone());
+        let (store, work) = Store::by_hand(backend, settings(scene), scene.our_time()).unwrap();
         scene.set_alive(life);
         doors.open(store.clone(), life);
         let vendors = vendors(scene, life);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crosspage::clock::Clock;
 use crosspage::engine::{System, Timestamp};
-use crosspage::store::memory::MemoryEngine;
+use crosspage::store::memory::MemoryBackend;
 use simulators::{Answer, Opsgenie, PagerDuty, WebhookDelivery, opsgenie, pagerduty};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -28,7 +28,7 @@ pub(super) struct Scene {
     opsgenie: Mutex<Opsgenie>,
     pagerduty: Mutex<PagerDuty>,
     /// What survives a crash.
-    pub(super) memory: MemoryEngine,
+    pub(super) memory: MemoryBackend,
     began: Instant,
     clock_is_off_by_ms: AtomicI64,
     /// Nothing goes wrong any more.
@@ -111,7 +111,7 @@ impl Scene {
     pub(super) fn new(plan: Plan, planted: Planted, traced: bool) -> Arc<Self> {
         let opsgenie = Opsgenie::new(opsgenie_options(&plan.setup));
         let pagerduty = PagerDuty::new(pagerduty_options(&plan.setup));
-        let memory = MemoryEngine::default();
+        let memory = MemoryBackend::default();
         if planted == Planted::NoSync {
             memory.leave_syncs_out();
         }

@@ -1,10 +1,10 @@
 //! What no guard recognises is stopped by the fuse, and what people do is not.
 
-use super::super::super::event::{Operator, Order};
+use super::super::super::event::{Order, Ordered};
 use super::*;
 
 fn order(order: Order) -> Event {
-    event(EventBody::Operator(Box::new(Operator { alert: alert_id(), order })), Actor::nobody())
+    event(EventBody::Ordered(Box::new(Ordered { alert: alert_id(), order })), Actor::nobody())
 }
 
 fn is_paused(pair: &Pair) -> bool {
@@ -107,7 +107,7 @@ fn the_pause_is_told_with_its_reason_and_what_happens_then_is_still_decided() {
     pair.hear(add_note("one more").at(2));
     assert!(!is_paused(&pair), "sixteen in one");
     let last = decide(pair.link.as_ref(), &annotated("N99", "hello").at(3), &pair.policy);
-    let [Event { body: EventBody::Operator(ordered), .. }] = &last.released[..] else { panic!("{:?}", last.released) };
+    let [Event { body: EventBody::Ordered(ordered), .. }] = &last.released[..] else { panic!("{:?}", last.released) };
     let Order::Pause { reason } = &ordered.order else { panic!("{ordered:?}") };
     assert_eq!(
         *reason,

@@ -1,11 +1,11 @@
 //! What becomes of what was given up, as far as the link goes.
 
-use super::super::super::event::{Operator, Order, Polled, Seen};
+use super::super::super::event::{Order, Ordered, Polled, Seen};
 use super::super::super::outbox::steps::{self, Next};
 use super::*;
 
 fn ordered(order: Order) -> Event {
-    event(EventBody::Operator(Box::new(Operator { alert: alert_id(), order })), Actor::nobody())
+    event(EventBody::Ordered(Box::new(Ordered { alert: alert_id(), order })), Actor::nobody())
 }
 
 /// It died at the beginning of these tests.

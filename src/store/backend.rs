@@ -1,11 +1,11 @@
-//! The engines a store can stand on: an ordered map of bytes with atomic batches.
+//! The backends a store can stand on: an ordered map of bytes with atomic batches.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::StoreError;
-use super::memory::MemoryEngine;
-use super::sled::SledEngine;
+use super::memory::MemoryBackend;
+use super::sled::SledBackend;
 use super::types::Room;
 
 /// A key and its value.
@@ -16,26 +16,26 @@ pub type Batch = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// An ordered map of bytes. Clones share it.
 #[derive(Clone, Debug)]
-pub enum Engine {
+pub enum Backend {
     /// On disk, embedded.
-    Sled(SledEngine),
+    Sled(SledBackend),
     /// In memory, for tests and simulation.
-    Memory(MemoryEngine),
+    Memory(MemoryBackend),
 }
 
-impl Engine {
+impl Backend {
     /// The embedded database in `folder`, made if it is not there.
     ///
     /// # Errors
     /// [`StoreError::Locked`] if another process has it, [`StoreError::Corrupt`] if its files are broken.
     pub fn sled(folder: &Path) -> Result<Self, StoreError> {
-        SledEngine::open(folder).map(Self::Sled)
+        SledBackend::open(folder).map(Self::Sled)
     }
 
     /// The value at `key`.
     ///
     /// # Errors
-    /// Whatever the engine meets; fatal.
+    /// Whatever the backend meets; fatal.
     pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         match self {
             Self::Sled(sled) => sled.get(key),
@@ -46,7 +46,7 @@ impl Engine {
     /// The first `limit` rows from `from` (included) up to `until` (not included), in order.
     ///
     /// # Errors
-    /// Whatever the engine meets; fatal.
+    /// Whatever the backend meets; fatal.
     pub fn range(&self, from: &[u8], until: &[u8], limit: usize) -> Result<Vec<Row>, StoreError> {
         match self {
             Self::Sled(sled) => sled.range(from, until, limit),
@@ -54,10 +54,10 @@ impl Engine {
         }
     }
 
-    /// Puts a batch in, all of it or nothing. It may still be lost until [`Engine::sync`] has returned.
+    /// Puts a batch in, all of it or nothing. It may still be lost until [`Backend::sync`] has returned.
     ///
     /// # Errors
-    /// Whatever the engine meets; fatal.
+    /// Whatever the backend meets; fatal.
     pub fn apply(&self, batch: &Batch) -> Result<(), StoreError> {
         match self {
             Self::Sled(sled) => sled.apply(batch),
@@ -71,7 +71,7 @@ impl Engine {
     /// Makes durable whatever was applied. Blocks.
     ///
     /// # Errors
-    /// Whatever the engine meets; fatal.
+    /// Whatever the backend meets; fatal.
     pub fn sync(&self) -> Result<(), StoreError> {
         match self {
             Self::Sled(sled) => sled.sync(),

@@ -1,21 +1,21 @@
-//! What holds for one of the engines only.
+//! What holds for one of the backends only.
 
 use std::str::FromStr;
 
 use super::bench::*;
 use crate::engine::System;
+use crate::store::backend::Backend;
 use crate::store::book::Book;
-use crate::store::engine::Engine;
-use crate::store::memory::MemoryEngine;
+use crate::store::memory::MemoryBackend;
 use crate::store::{DatabaseUrl, DatabaseUrlError, StoreError, Verdict};
 
-fn on(memory: &MemoryEngine) -> Book {
-    Book::open(Engine::Memory(memory.clone()), settings(), NOW).unwrap()
+fn on(memory: &MemoryBackend) -> Book {
+    Book::open(Backend::Memory(memory.clone()), settings(), NOW).unwrap()
 }
 
 #[test]
 fn a_crash_before_the_commit_loses_the_batch_and_nothing_else() {
-    let memory = MemoryEngine::default();
+    let memory = MemoryBackend::default();
     let mut book = on(&memory);
     book.record(once(&["a"], created("A"))).unwrap();
     book.commit().unwrap();
@@ -30,7 +30,7 @@ fn a_crash_before_the_commit_loses_the_batch_and_nothing_else() {
 
 #[test]
 fn a_crash_between_writing_and_syncing_loses_the_whole_batch() {
-    let memory = MemoryEngine::default();
+    let memory = MemoryBackend::default();
     let mut book = on(&memory);
     book.record(created("A")).unwrap();
     memory.fail_next_sync();
@@ -44,7 +44,7 @@ fn a_crash_between_writing_and_syncing_loses_the_whole_batch() {
 
 #[test]
 fn whatever_was_committed_outlives_a_crash() {
-    let memory = MemoryEngine::default();
+    let memory = MemoryBackend::default();
     let mut book = on(&memory);
     book.record(created("A")).unwrap();
     book.commit().unwrap();
@@ -54,7 +54,7 @@ fn whatever_was_committed_outlives_a_crash() {
 
 #[test]
 fn a_batch_is_synced_once_and_one_that_changes_nothing_never() {
-    let memory = MemoryEngine::default();
+    let memory = MemoryBackend::default();
     let mut book = on(&memory);
     let opened = memory.syncs();
     for number in 0..10 {
@@ -75,8 +75,8 @@ fn a_batch_is_synced_once_and_one_that_changes_nothing_never() {
 #[test]
 fn a_second_process_is_told_that_the_folder_is_taken() {
     let folder = tempfile::tempdir().unwrap();
-    let _first = Engine::sled(folder.path()).unwrap();
-    let error = Engine::sled(folder.path()).unwrap_err();
+    let _first = Backend::sled(folder.path()).unwrap();
+    let error = Backend::sled(folder.path()).unwrap_err();
     assert_eq!(error, StoreError::Locked { path: folder.path().to_owned() });
     assert!(error.to_string().starts_with("another crosspage has the database in"));
 }
@@ -84,7 +84,7 @@ fn a_second_process_is_told_that_the_folder_is_taken() {
 #[test]
 fn long_values_stay_in_the_one_synced_file() {
     let folder = tempfile::tempdir().unwrap();
-    let mut book = Book::open(Engine::sled(folder.path()).unwrap(), settings(), NOW).unwrap();
+    let mut book = Book::open(Backend::sled(folder.path()).unwrap(), settings(), NOW).unwrap();
     for number in 0..20 {
         let alert = format!("A{number}");
         book.record(created(&alert)).unwrap();
@@ -99,13 +99,13 @@ fn long_values_stay_in_the_one_synced_file() {
 #[test]
 fn a_folder_that_cannot_be_made_is_an_error() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    assert!(matches!(Engine::sled(&file.path().join("db")).unwrap_err(), StoreError::Io { .. }));
+    assert!(matches!(Backend::sled(&file.path().join("db")).unwrap_err(), StoreError::Io { .. }));
 }
 
 #[test]
 fn a_disk_tells_what_it_has_left() {
     let folder = tempfile::tempdir().unwrap();
-    assert!(Engine::sled(folder.path()).unwrap().room().unwrap().free > 0);
+    assert!(Backend::sled(folder.path()).unwrap().room().unwrap().free > 0);
 }
 
 #[test]
