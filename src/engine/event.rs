@@ -274,6 +274,7 @@ pub enum EventBody {
     /// A look at one side of a link, taken because webhooks get lost.
     Polled(Box<Polled>),
     /// Something was ordered for a link.
+    #[serde(alias = "operator")]
     Ordered(Box<Ordered>),
 }
 

@@ -17,7 +17,7 @@ use crate::emergency;
 use crate::engine::{AlertId, IncidentId, Reason, System, Timestamp};
 use crate::health::Health;
 use crate::reconcile;
-use crate::store::{Recorded, Store, StoreError, Verdict};
+use crate::store::{QuarantinedHead, Recorded, Store, StoreError, Verdict};
 use replay::Replayed;
 use story::Story;
 use view::{
@@ -224,14 +224,14 @@ impl Operator {
     /// A page of what was given up, by alert.
     pub async fn dead_letters(&self, after: Option<&str>, limit: usize) -> Result<Listed<DeadLetterView>> {
         let limit = limit.clamp(1, LONGEST_PAGE);
-        let mut letters = match after {
-            None => self.store.dead_letters().await?,
+        let after = match after {
+            None => None,
             Some(after) => {
                 let (alert, entry) = after.rsplit_once('/').ok_or_else(|| unclear("after", after))?;
-                self.store.dead_letters_after(alert_id(alert)?, number(Some(entry))?).await?
+                Some((alert_id(alert)?, number(Some(entry))?))
             }
         };
-        letters.truncate(limit);
+        let letters = self.store.dead_letters(after, limit).await?;
         let items: Vec<_> = letters.iter().map(|letter| DeadLetterView::of(letter, self.texts)).collect();
         Ok(page(items, limit, |letter| format!("{}/{}", letter.entry.alert, letter.entry.number)))
     }
@@ -258,9 +258,8 @@ impl Operator {
     /// A page of what could not be read, oldest first.
     pub async fn quarantine(&self, after: Option<&str>, limit: usize) -> Result<Listed<QuarantinedView>> {
         let limit = limit.clamp(1, LONGEST_PAGE);
-        let mut items = self.store.quarantined_after(number(after)?).await?;
-        items.truncate(limit);
-        let items: Vec<_> = items.iter().map(|(number, item)| QuarantinedView::of(*number, item)).collect();
+        let items = self.store.quarantined_after(number(after)?, limit).await?;
+        let items: Vec<_> = items.into_iter().map(|(number, head)| QuarantinedView::of(number, head)).collect();
         Ok(page(items, limit, |item| item.number.to_string()))
     }
 
@@ -268,7 +267,7 @@ impl Operator {
     pub async fn quarantined(&self, number: u64) -> Result<QuarantinedView> {
         let item = self.store.quarantined_under(number).await?.ok_or_else(|| not_in_quarantine(number))?;
         let body = self.texts.show(&String::from_utf8_lossy(&item.body));
-        Ok(QuarantinedView { body, ..QuarantinedView::of(number, &item) })
+        Ok(QuarantinedView { body, ..QuarantinedView::of(number, QuarantinedHead::of(&item)) })
     }
 
     /// Reads again what could not be read.
@@ -284,8 +283,8 @@ impl Operator {
 
     /// Drops what could not be read.
     pub async fn drop_quarantined(&self, number: u64) -> Result<QuarantinedView> {
-        let item = self.store.discard_quarantined(number).await?.ok_or_else(|| not_in_quarantine(number))?;
-        Ok(QuarantinedView::of(number, &item))
+        let head = self.store.discard_quarantined(number).await?.ok_or_else(|| not_in_quarantine(number))?;
+        Ok(QuarantinedView::of(number, head))
     }
 
     /// The notes that wait for incidents which are being created, in the order they came.

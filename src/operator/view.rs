@@ -10,7 +10,7 @@ use crate::engine::{
     Action, AlertId, Entry, EventBody, IncidentChange, IncidentEvent, IncidentId, Link, Page, Side, Status, System,
     Timestamp,
 };
-use crate::store::{DeadLetter, Form, Quarantined, Waits};
+use crate::store::{DeadLetter, Form, QuarantinedHead, Waits};
 
 pub use orders::{
     DifferenceView, DiscardedView, LinkOrder, Ordered, PauseOrder, Problem, ProblemText, ReconcileOrder,
@@ -271,15 +271,15 @@ pub struct QuarantinedView {
 
 impl QuarantinedView {
     /// What something in the quarantine looks like, without its body.
-    pub fn of(number: u64, item: &Quarantined) -> Self {
+    pub fn of(number: u64, head: QuarantinedHead) -> Self {
         Self {
             number,
-            system: item.system,
-            received_at: moment(item.received_at),
-            reason: item.reason.clone(),
-            request_id: item.request_id.clone(),
-            form: item.form,
-            bytes: item.body.len(),
+            system: head.system,
+            received_at: moment(head.received_at),
+            reason: head.reason,
+            request_id: head.request_id,
+            form: head.form,
+            bytes: head.bytes,
             body: None,
         }
     }

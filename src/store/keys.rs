@@ -107,6 +107,10 @@ pub(super) fn quarantined(number: u64) -> Vec<u8> {
     [QUARANTINE, &number.to_be_bytes()].concat()
 }
 
+pub(super) fn quarantined_body(number: u64) -> Vec<u8> {
+    [b"b/".as_slice(), &number.to_be_bytes()].concat()
+}
+
 pub(super) fn seen(id: &str) -> Vec<u8> {
     [b"d/", short(id).as_bytes()].concat()
 }

@@ -50,7 +50,7 @@ pub use by_hand::ByHand;
 pub use error::StoreError;
 pub use types::{
     Claim, DeadLetter, Decide, Discarded, DueByClass, Ended, Form, Late, LatePage, PrunePlace, Pruned, Quarantined,
-    Queued, Recorded, Room, Settings, Summary, TimelineEntry, Verdict, Waits,
+    QuarantinedHead, Queued, Recorded, Room, Settings, Summary, TimelineEntry, Verdict, Waits,
 };
 pub use url::{DatabaseUrl, DatabaseUrlError};
 
@@ -281,20 +281,17 @@ impl Store {
         self.ask(None, move |book| book.entries(&alert)).await
     }
 
-    /// What was given up, by alert; at most [`book::LONGEST_LIST`].
+    /// The first `limit` of what was given up, by alert; with `after`, those behind the letter of that alert and entry.
     ///
     /// # Errors
     /// Fatal ones only.
-    pub async fn dead_letters(&self) -> Result<Vec<DeadLetter>, StoreError> {
-        self.ask(None, |book| book.dead_letters()).await
-    }
-
-    /// What was given up, by alert, after the letter of that alert and entry; at most [`book::LONGEST_LIST`].
-    ///
-    /// # Errors
-    /// Fatal ones only.
-    pub async fn dead_letters_after(&self, alert: AlertId, entry: u64) -> Result<Vec<DeadLetter>, StoreError> {
-        self.ask(None, move |book| book.dead_letters_after(&alert, entry)).await
+    pub async fn dead_letters(
+        &self,
+        after: Option<(AlertId, u64)>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
+        let run = move |book: &mut Book| book.dead_letters(after.as_ref().map(|(alert, entry)| (alert, *entry)), limit);
+        self.ask(None, run).await
     }
 
     /// All that was given up for an alert.
@@ -306,20 +303,16 @@ impl Store {
         self.ask(None, move |book| book.dead_letters_of(&alert)).await
     }
 
-    /// What could not be read, oldest first, each with its number; at most [`book::LONGEST_LIST`].
+    /// The first `limit` of what could not be read and has a number after that one, oldest first, each with its number.
     ///
     /// # Errors
     /// Fatal ones only.
-    pub async fn quarantined(&self) -> Result<Vec<(u64, Quarantined)>, StoreError> {
-        self.ask(None, |book| book.quarantined()).await
-    }
-
-    /// What could not be read and has a number after that one, oldest first; at most [`book::LONGEST_LIST`].
-    ///
-    /// # Errors
-    /// Fatal ones only.
-    pub async fn quarantined_after(&self, number: u64) -> Result<Vec<(u64, Quarantined)>, StoreError> {
-        self.ask(None, move |book| book.quarantined_after(number)).await
+    pub async fn quarantined_after(
+        &self,
+        number: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, QuarantinedHead)>, StoreError> {
+        self.ask(None, move |book| book.quarantined_after(number, limit)).await
     }
 
     /// How much there is of everything.

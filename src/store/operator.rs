@@ -1,6 +1,8 @@
 //! What an operator may do by a handle on the store.
 
-use super::{DeadLetter, Discarded, Ended, Quarantined, Recorded, Store, StoreError, TimelineEntry, Waits};
+use super::{
+    DeadLetter, Discarded, Ended, Quarantined, QuarantinedHead, Recorded, Store, StoreError, TimelineEntry, Waits,
+};
 use crate::engine::{AlertId, Entry, Event, IncidentId, Link, Order, Reason, System, Timestamp};
 
 impl Store {
@@ -103,7 +105,7 @@ impl Store {
     ///
     /// # Errors
     /// Fatal ones only.
-    pub async fn discard_quarantined(&self, number: u64) -> Result<Option<Quarantined>, StoreError> {
+    pub async fn discard_quarantined(&self, number: u64) -> Result<Option<QuarantinedHead>, StoreError> {
         self.ask(None, move |book| book.discard_quarantined(number)).await
     }
 

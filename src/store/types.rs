@@ -100,7 +100,7 @@ pub struct LatePage {
 }
 
 /// Something authentic that could not be read, or that found no room to wait in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quarantined {
     /// Who sent it.
     pub system: System,
@@ -109,14 +109,55 @@ pub struct Quarantined {
     /// Why it lies here.
     pub reason: String,
     /// What was sent, without its headers.
-    #[serde(with = "body")]
     pub body: Vec<u8>,
+    /// What the body holds.
+    pub form: Form,
+    /// Names the delivery in logs.
+    pub request_id: Option<String>,
+}
+
+/// The same without its body, which may be long: what lists are made of, and how it is stored. The body lies under a key of
+/// its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuarantinedHead {
+    /// Who sent it.
+    pub system: System,
+    /// When it came, by our clock.
+    pub received_at: Timestamp,
+    /// Why it lies here.
+    pub reason: String,
     /// What the body holds.
     #[serde(default)]
     pub form: Form,
     /// Names the delivery in logs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
+    /// How long the body is, in bytes.
+    #[serde(default)]
+    pub bytes: usize,
+    /// The body, where an early version has put it.
+    #[serde(default, skip_serializing)]
+    pub(super) body: Option<Body>,
+}
+
+impl QuarantinedHead {
+    /// What is said of something without its body.
+    pub fn of(item: &Quarantined) -> Self {
+        Self {
+            system: item.system,
+            received_at: item.received_at,
+            reason: item.reason.clone(),
+            form: item.form,
+            request_id: item.request_id.clone(),
+            bytes: item.body.len(),
+            body: None,
+        }
+    }
+
+    pub(super) fn with(self, body: Body) -> Quarantined {
+        let Self { system, received_at, reason, form, request_id, .. } = self;
+        Quarantined { system, received_at, reason, body: body.into_bytes(), form, request_id }
+    }
 }
 
 /// What lies in the quarantine.
@@ -274,29 +315,33 @@ pub struct Queued {
     pub oldest_not_parked: Option<Timestamp>,
 }
 
-/// Bodies are text nearly always, and are kept readable then.
-mod body {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+/// What was sent: text nearly always, and kept readable then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Body {
+    Text(String),
+    Bytes(Vec<u8>),
+}
 
-    #[derive(Serialize, Deserialize)]
-    #[serde(rename_all = "lowercase")]
-    enum Body {
-        Text(String),
-        Bytes(Vec<u8>),
+impl Body {
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Self::Text(text.to_owned()),
+            Err(_) => Self::Bytes(bytes.to_vec()),
+        }
     }
 
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-        let body = match std::str::from_utf8(bytes) {
-            Ok(text) => Body::Text(text.to_owned()),
-            Err(_) => Body::Bytes(bytes.to_vec()),
-        };
-        body.serialize(serializer)
+    fn into_bytes(self) -> Vec<u8> {
+        match self {
+            Self::Text(text) => text.into_bytes(),
+            Self::Bytes(bytes) => bytes,
+        }
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-        Ok(match Body::deserialize(deserializer)? {
-            Body::Text(text) => text.into_bytes(),
-            Body::Bytes(bytes) => bytes,
-        })
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Bytes(bytes) => bytes.len(),
+        }
     }
 }

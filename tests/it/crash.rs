@@ -255,7 +255,7 @@ async fn check(ordeal: &Ordeal, load: &Load, store: &Store, kills: usize) {
     let mut wrong = Vec::new();
     let summary = store.summary().await.unwrap();
     if summary != Summary::default() {
-        wrong.push(format!("something is left: {summary:?}; {:#?}", store.dead_letters().await.unwrap()));
+        wrong.push(format!("something is left: {summary:?}; {:#?}", store.dead_letters(None, 100).await.unwrap()));
     }
     wrong.extend(
         ordeal

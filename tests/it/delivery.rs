@@ -183,7 +183,7 @@ async fn a_state_that_is_reached_already_is_no_error() {
     world.settle().await;
     world.release_pagerduty();
     world.settle().await;
-    assert_eq!(world.app().store().dead_letters().await.unwrap().len(), 0);
+    assert_eq!(world.app().store().dead_letters(None, 100).await.unwrap().len(), 0);
     assert_eq!(world.incident_now(&incident).status, "resolved");
     world.end().await;
 }
@@ -197,7 +197,7 @@ async fn a_refused_note_is_a_dead_letter_and_holds_up_nothing() {
     world.opsgenie.model().human_adds_note(&alert, JANE, "taken");
     world.settle().await;
     assert_eq!(world.incident_notes(&incident), ["[Opsgenie] jane@example.com: taken"]);
-    let dead = world.app().store().dead_letters().await.unwrap();
+    let dead = world.app().store().dead_letters(None, 100).await.unwrap();
     assert_eq!(dead.len(), 1);
     assert!(dead[0].reason.contains("403"), "{}", dead[0].reason);
     world.end().await;
@@ -246,7 +246,7 @@ async fn a_bad_from_address_pauses_pagerduty() {
     let probed = || world.pagerduty.model().calls().iter().any(|call| call.path == "/abilities");
     world.until("PagerDuty is paused", async || probed()).await;
     assert_eq!(world.incidents_of(&alert), []);
-    assert_eq!(world.app().store().dead_letters().await.unwrap().len(), 0);
+    assert_eq!(world.app().store().dead_letters(None, 100).await.unwrap().len(), 0);
     world.end().await;
 }
 
@@ -280,7 +280,7 @@ async fn an_alert_that_does_not_exist_any_more_is_a_dead_letter() {
     world.opsgenie.model().silently(|opsgenie| opsgenie.human_deletes(&alert, JANE));
     world.pagerduty.model().human_adds_note(&incident, ADA, "hello?");
     world.settle().await;
-    let dead = world.app().store().dead_letters().await.unwrap();
+    let dead = world.app().store().dead_letters(None, 100).await.unwrap();
     assert_eq!(dead.len(), 1);
     assert!(dead[0].reason.contains("Alert does not exist"), "{}", dead[0].reason);
     world.end().await;
@@ -337,7 +337,7 @@ async fn an_alert_that_is_closed_before_its_page_went_out_pages_nobody() {
     world.pagerduty.model().faults.clear();
     world.settle().await;
     assert_eq!(world.incidents_of(&alert), []);
-    assert_eq!(world.app().store().dead_letters().await.unwrap().len(), 0);
+    assert_eq!(world.app().store().dead_letters(None, 100).await.unwrap().len(), 0);
     world.end().await;
 }
 

@@ -234,7 +234,7 @@ async fn a_page_that_was_given_up_stays_an_emergency_until_somebody_deals_with_i
     let world = plan().start().await;
     world.pagerduty.model().faults.always("POST", "/incidents", Fault::status(403));
     let alerts = [world.alert("Disk full"), world.alert("CPU busy")];
-    let letters = async || world.app().store().dead_letters().await.unwrap();
+    let letters = async || world.app().store().dead_letters(None, 100).await.unwrap();
     world.until("both are given up", async || letters().await.len() == 2).await;
     until_late(&world, 2).await;
     until_told(&world, &["trigger"]).await;

@@ -174,7 +174,7 @@ async fn what_is_tried_again_or_given_up_is_told_until_somebody_deals_with_it() 
     world.restart_app().await;
     let shown = Shown::of(&world).await;
     assert_eq!((shown.get("dead_letters", &[]), shown.sum("webhooks_received_total")), (1.0, 0.0));
-    let letters = world.app().store().dead_letters().await.unwrap();
+    let letters = world.app().store().dead_letters(None, 100).await.unwrap();
     world.app().store().redrive(letters[0].entry.id, crosspage::clock::now()).await.unwrap();
     world.settle().await;
     let shown = Shown::of(&world).await;

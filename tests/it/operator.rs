@@ -41,7 +41,7 @@ async fn a_paused_link_is_silent_until_it_is_resumed_and_other_links_go_on() {
 
 /// The number of the one dead letter.
 async fn letter(world: &World) -> u64 {
-    let letters = world.app().store().dead_letters().await.unwrap();
+    let letters = world.app().store().dead_letters(None, 100).await.unwrap();
     assert_eq!(letters.len(), 1, "{letters:#?}");
     letters[0].entry.id
 }
@@ -64,7 +64,7 @@ async fn a_redriven_creation_pages_and_what_was_parked_behind_it_follows_in_orde
     assert_eq!(incident.status, "acknowledged");
     let notes: Vec<_> = incident.notes.iter().map(|note| note.text.as_str()).collect();
     assert_eq!(notes, ["[Opsgenie] jane@example.com: one", "[Opsgenie] jane@example.com acknowledged the alert"]);
-    assert!(world.app().store().dead_letters().await.unwrap().is_empty());
+    assert!(world.app().store().dead_letters(None, 100).await.unwrap().is_empty());
     assert!(world.reasons(&alert).await.contains(&"redriven".to_owned()));
     world.end().await;
 }

@@ -75,7 +75,7 @@ async fn an_open_alert_that_nobody_is_paged_for_any_more_is_not_forgotten_before
     let alert = world.alert("Disk full");
     world.settle().await;
     let store = world.app().store();
-    let letter = store.dead_letters().await.unwrap().remove(0).entry.id;
+    let letter = store.dead_letters(None, 100).await.unwrap().remove(0).entry.id;
     store.discard(letter, crosspage::clock::now()).await.unwrap().unwrap();
     world.tune(|tuning| {
         tuning.retention = Some(Duration::from_millis(1));

@@ -8,7 +8,7 @@ use super::Book;
 use super::reads::number_of;
 use crate::engine::{AlertId, Link, System, Timestamp};
 use crate::metrics::Removed;
-use crate::store::types::{DeadLetter, PrunePlace, PruneStage, Pruned, Quarantined, TimelineEntry};
+use crate::store::types::{DeadLetter, PrunePlace, PruneStage, Pruned, QuarantinedHead, TimelineEntry};
 use crate::store::{StoreError, keys, record};
 
 impl Book {
@@ -141,13 +141,12 @@ impl Book {
     ) -> Result<Option<PruneStage>, StoreError> {
         let mut from = keys::QUARANTINE.to_vec();
         for _ in 0..limit {
-            let first = self.table.first_from::<Quarantined>(from, keys::QUARANTINE)?;
+            let first = self.table.first_from::<QuarantinedHead>(from, keys::QUARANTINE)?;
             let Some((key, item)) = first else { return Ok(None) };
             if item.received_at >= before {
                 return Ok(None);
             }
-            self.table.delete(&key)?;
-            self.counters.quarantined = self.counters.quarantined.saturating_sub(1);
+            self.remove_from_quarantine(number_of(&key)?)?;
             self.counters.quarantine_expired += 1;
             pruned.quarantined += 1;
             from = keys::after(&key);

@@ -2,7 +2,7 @@
 
 use super::{Book, next};
 use crate::engine::{Event, Order, Page, Polled};
-use crate::store::types::{Quarantined, Recorded, Verdict};
+use crate::store::types::{Body, Quarantined, QuarantinedHead, Recorded, Verdict};
 use crate::store::{StoreError, keys};
 
 impl Book {
@@ -19,7 +19,12 @@ impl Book {
     /// # Errors
     /// Fatal ones only.
     pub fn quarantined_under(&self, number: u64) -> Result<Option<Quarantined>, StoreError> {
-        self.table.get(&keys::quarantined(number))
+        let Some(mut head) = self.table.get::<QuarantinedHead>(&keys::quarantined(number))? else { return Ok(None) };
+        let body = match head.body.take() {
+            Some(body) => body,
+            None => self.table.need(&keys::quarantined_body(number))?,
+        };
+        Ok(Some(head.with(body)))
     }
 
     /// Takes in the event that was read from what lies under that number, in its place. A creation is looked at before it
@@ -53,7 +58,7 @@ impl Book {
     ///
     /// # Errors
     /// Fatal ones only.
-    pub fn discard_quarantined(&mut self, number: u64) -> Result<Option<Quarantined>, StoreError> {
+    pub fn discard_quarantined(&mut self, number: u64) -> Result<Option<QuarantinedHead>, StoreError> {
         self.transact(|book| book.take_from_quarantine(number))
     }
 
@@ -66,15 +71,23 @@ impl Book {
     pub(super) fn put_in_quarantine(&mut self, item: &Quarantined) -> Result<u64, StoreError> {
         let number = next(&mut self.counters.quarantine);
         self.counters.quarantined += 1;
-        self.table.put_new(&keys::quarantined(number), item)?;
+        self.table.put_new(&keys::quarantined(number), &QuarantinedHead::of(item))?;
+        self.table.put_new(&keys::quarantined_body(number), &Body::of(&item.body))?;
         Ok(number)
     }
 
-    fn take_from_quarantine(&mut self, number: u64) -> Result<Option<Quarantined>, StoreError> {
-        let key = keys::quarantined(number);
-        let Some(item) = self.table.get(&key)? else { return Ok(None) };
-        self.table.delete(&key)?;
+    fn take_from_quarantine(&mut self, number: u64) -> Result<Option<QuarantinedHead>, StoreError> {
+        let head = self.table.get(&keys::quarantined(number))?;
+        if head.is_some() {
+            self.remove_from_quarantine(number)?;
+        }
+        Ok(head)
+    }
+
+    pub(super) fn remove_from_quarantine(&mut self, number: u64) -> Result<(), StoreError> {
+        self.table.delete(&keys::quarantined(number))?;
+        self.table.delete(&keys::quarantined_body(number))?;
         self.counters.quarantined = self.counters.quarantined.saturating_sub(1);
-        Ok(Some(item))
+        Ok(())
     }
 }

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use super::Book;
 use super::waiting::Waiting;
 use crate::engine::{AlertId, Entry, IncidentId, Link, System, Timestamp};
-use crate::store::types::{DeadLetter, Quarantined, Summary, TimelineEntry, Waits};
+use crate::store::types::{DeadLetter, QuarantinedHead, Summary, TimelineEntry, Waits};
 use crate::store::{StoreError, keys, record};
 
 /// How much a list shows at most: of a timeline the newest, of everything else what comes first.
@@ -122,21 +122,17 @@ impl Book {
         self.schedule.side(system).lane(alert).map(|id| self.table.need(&keys::entry(system, id))).collect()
     }
 
-    /// What was given up, by alert, from the first on.
+    /// The first `limit` of what was given up, by alert; with `after`, those behind the letter of that alert and entry, whether
+    /// or not that is still there.
     ///
     /// # Errors
     /// Fatal ones only.
-    pub fn dead_letters(&self) -> Result<Vec<DeadLetter>, StoreError> {
-        self.table.list_from(keys::DEAD_LETTERS.to_vec(), keys::DEAD_LETTERS, LONGEST_LIST)
-    }
-
-    /// What was given up, by alert, after the letter of that alert and entry, whether or not that is still there.
-    ///
-    /// # Errors
-    /// Fatal ones only.
-    pub fn dead_letters_after(&self, alert: &AlertId, entry: u64) -> Result<Vec<DeadLetter>, StoreError> {
-        let from = keys::after(&keys::dead_letter(alert, entry));
-        self.table.list_from(from, keys::DEAD_LETTERS, LONGEST_LIST)
+    pub fn dead_letters(&self, after: Option<(&AlertId, u64)>, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {
+        let from = match after {
+            Some((alert, entry)) => keys::after(&keys::dead_letter(alert, entry)),
+            None => keys::DEAD_LETTERS.to_vec(),
+        };
+        self.table.list_from(from, keys::DEAD_LETTERS, limit)
     }
 
     /// All that was given up for an alert.
@@ -148,27 +144,20 @@ impl Book {
         self.table.list_from(prefix.clone(), &prefix, usize::MAX)
     }
 
-    /// What could not be read, oldest first, each with its number.
+    /// The first `limit` of what could not be read and has a number after that one, oldest first, each with its number. Numbers
+    /// begin with one. No body is read: they may be long, and whoever looks at a list must not hold up what is written.
     ///
     /// # Errors
     /// Fatal ones only.
-    pub fn quarantined(&self) -> Result<Vec<(u64, Quarantined)>, StoreError> {
-        // Numbers begin with one.
-        self.quarantined_after(0)
-    }
-
-    /// What could not be read and has a number after that one, oldest first.
-    ///
-    /// # Errors
-    /// Fatal ones only.
-    pub fn quarantined_after(&self, number: u64) -> Result<Vec<(u64, Quarantined)>, StoreError> {
+    pub fn quarantined_after(&self, number: u64, limit: usize) -> Result<Vec<(u64, QuarantinedHead)>, StoreError> {
         let mut found = Vec::new();
         let from = keys::after(&keys::quarantined(number));
-        self.table.visit_from(from, keys::QUARANTINE, |key, item| {
-            found.push((key, item));
-            if found.len() < LONGEST_LIST { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        self.table.visit_from(from, keys::QUARANTINE, |key, mut head: QuarantinedHead| {
+            head.bytes = head.body.take().map_or(head.bytes, |body| body.len());
+            found.push((key, head));
+            if found.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
-        found.into_iter().map(|(key, item)| Ok((number_of(&key)?, item))).collect()
+        found.into_iter().map(|(key, head)| Ok((number_of(&key)?, head))).collect()
     }
 
     /// What waits for incidents that are being created, in the order it came.

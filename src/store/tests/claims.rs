@@ -261,7 +261,7 @@ fn behind_a_dead_create_pagerduty_waits_and_opsgenie_does_not(mut bench: Bench) 
     assert_eq!(bench.book().next_due(System::PagerDuty), None);
     assert_eq!(bench.book().summary().pagerduty.parked, 1);
     assert_eq!(texts(&bench.claim(System::Opsgenie)), ["to opsgenie"]);
-    let letters = bench.book().dead_letters().unwrap();
+    let letters = bench.book().dead_letters(None, 100).unwrap();
     assert_eq!(
         letters.iter().map(|l| (l.entry.alert.as_str(), l.reason.as_str())).collect::<Vec<_>>(),
         [("A", "refused")]
@@ -280,7 +280,7 @@ fn a_standing_incident_takes_its_dead_create_back(mut bench: Bench) {
     bench.commit();
     bench.record(triggered("P1", "A"));
     assert_eq!(bench.book().summary().dead_letters, 0);
-    assert!(bench.book().dead_letters().unwrap().is_empty());
+    assert!(bench.book().dead_letters(None, 100).unwrap().is_empty());
     assert_eq!(text(&bench.claim_one(System::PagerDuty).entry), "one");
 }
 
@@ -289,7 +289,7 @@ fn a_create_that_dies_after_its_incident_showed_itself_is_no_dead_letter(mut ben
     let create = bench.claim_one(System::PagerDuty).entry;
     bench.record(triggered("P1", "A"));
     bench.book().settle(create, dead(), NOW).unwrap();
-    assert!(bench.book().dead_letters().unwrap().is_empty());
+    assert!(bench.book().dead_letters(None, 100).unwrap().is_empty());
     assert_eq!(bench.book().summary().dead_letters, 0);
 }
 
@@ -316,5 +316,5 @@ fn an_outcome_other_than_death_leaves_no_dead_letter() {
     let mut bench = Bench::memory();
     bench.record(created("A"));
     bench.settle_one(System::PagerDuty, Outcome::Dropped(crate::engine::outbox::DropReason::ClosedBeforeDelivery));
-    assert!(bench.book().dead_letters().unwrap().is_empty());
+    assert!(bench.book().dead_letters(None, 100).unwrap().is_empty());
 }

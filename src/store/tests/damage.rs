@@ -3,13 +3,14 @@
 use super::bench::*;
 use crate::engine::System;
 use crate::store::backend::Batch;
-use crate::store::{StoreError, keys};
+use crate::store::{Form, Quarantined, QuarantinedHead, StoreError, keys};
 
 on_both_backends! {
     a_flipped_bit_is_found_and_nothing_is_deleted
     a_missing_piece_of_a_long_value_is_found
     a_value_of_an_unknown_format_is_told_apart
     a_value_in_a_wrong_place_is_found
+    a_list_of_the_quarantine_reads_no_body
     a_store_of_another_version_is_refused
     data_without_its_heading_is_refused
 }
@@ -85,6 +86,17 @@ fn a_value_in_a_wrong_place_is_found(mut bench: Bench) {
     tamper(&mut bench, &keys::link(&alert_id("A")), |_| other);
     bench.reopen();
     assert!(matches!(bench.book().link(&alert_id("A")).unwrap_err(), StoreError::Damaged { .. }));
+}
+
+fn a_list_of_the_quarantine_reads_no_body(mut bench: Bench) {
+    let (body, form, reason) = (vec![b'x'; 1 << 20], Form::Webhook, "odd".to_owned());
+    let item = Quarantined { system: System::Opsgenie, received_at: NOW, reason, body, form, request_id: None };
+    bench.book().quarantine(&item).unwrap();
+    bench.commit();
+    tamper(&mut bench, &keys::quarantined_body(1), |_| None);
+    bench.reopen();
+    assert_eq!(bench.book().quarantined_after(0, 5).unwrap(), [(1, QuarantinedHead::of(&item))]);
+    assert!(matches!(bench.book().quarantined_under(1).unwrap_err(), StoreError::Damaged { .. }));
 }
 
 fn a_store_of_another_version_is_refused(mut bench: Bench) {

@@ -4,7 +4,7 @@ use super::bench::*;
 use crate::engine::{Page, System, Timestamp};
 use crate::store::book::LONGEST_LIST;
 use crate::store::keys;
-use crate::store::{Form, Quarantined, Verdict};
+use crate::store::{Form, Quarantined, QuarantinedHead, Verdict};
 
 on_both_backends! {
     reads_in_a_batch_see_the_batch
@@ -222,8 +222,12 @@ fn quarantined_bodies_come_back_byte_for_byte(mut bench: Bench) {
     }
     bench.commit();
     bench.reopen();
-    let found = bench.book().quarantined().unwrap();
-    assert!(found == [1, 2, 3].into_iter().zip(items).collect::<Vec<_>>());
+    for (number, item) in (1..).zip(&items) {
+        assert!(bench.book().quarantined_under(number).unwrap().as_ref() == Some(item));
+    }
+    let heads = bench.book().quarantined_after(0, 2).unwrap();
+    assert_eq!(heads, [(1, QuarantinedHead::of(&items[0])), (2, QuarantinedHead::of(&items[1]))]);
+    assert_eq!(bench.book().quarantined_after(2, 2).unwrap(), [(3, QuarantinedHead::of(&items[2]))]);
     assert_eq!(bench.book().summary().quarantined, 3);
 }
 

@@ -17,7 +17,8 @@ use crate::engine::{
     System, Timestamp,
 };
 use crate::store::backend::Batch;
-use crate::store::{DeadLetter, Form, Quarantined, TimelineEntry, keys};
+use crate::store::types::Body;
+use crate::store::{DeadLetter, Form, QuarantinedHead, TimelineEntry, keys};
 
 /// One value of every kind, with every variant in one of them.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -26,7 +27,7 @@ struct Values {
     entries: Vec<Entry>,
     timeline: Vec<TimelineEntry>,
     dead_letters: Vec<DeadLetter>,
-    quarantined: Vec<Quarantined>,
+    quarantined: Vec<QuarantinedHead>,
     identity: BTreeSet<String>,
 }
 
@@ -261,13 +262,14 @@ fn values() -> Values {
     let (reasons, events) = (reasons(), events());
     let longest = reasons.len().max(events.len());
     let timeline = reasons.into_iter().cycle().zip(events.into_iter().cycle()).take(longest);
-    let quarantined = |body: &[u8]| Quarantined {
+    let quarantined = |body: &[u8]| QuarantinedHead {
         system: System::Opsgenie,
         received_at: at,
         reason: "`action` is missing".to_owned(),
-        body: body.to_vec(),
         form: Form::Webhook,
         request_id: Some("w-1".to_owned()),
+        bytes: 0,
+        body: Some(Body::of(body)),
     };
     Values {
         links: links(),
@@ -277,7 +279,7 @@ fn values() -> Values {
         quarantined: vec![
             quarantined(b"{\"a\": 1}"),
             quarantined(&[0, 159, 146, 150]),
-            Quarantined { form: Form::Event, ..quarantined(b"{}") },
+            QuarantinedHead { form: Form::Event, ..quarantined(b"{}") },
         ],
         identity: BTreeSet::from(["PAUTO01".to_owned()]),
     }
@@ -339,12 +341,15 @@ fn a_stored_folder_is_opened_and_goes_on() {
     assert_eq!(open.into_iter().map(|link| link.alert).collect::<Vec<_>>(), [alert_id("A"), alert_id("B")]);
     assert_eq!(bench.book().timeline(&alert_id("A")).unwrap().len(), 3);
     assert!(!bench.book().entries(&alert_id("B")).unwrap().is_empty());
-    assert_eq!(bench.book().quarantined().unwrap().len(), 1);
+    let item = bench.book().quarantined_under(1).unwrap().unwrap();
+    let heads = bench.book().quarantined_after(0, 9).unwrap();
+    assert_eq!(heads, [(1, QuarantinedHead::of(&item))]);
+    assert!(!item.body.is_empty());
     assert_eq!(bench.book().policy().identity.pagerduty_ids, BTreeSet::from(["PAUTO01".to_owned()]));
     let about: serde_json::Value = content(&mut bench, keys::STORE);
     assert_eq!(about["first_ran_at"], NOW.as_millis());
     // Numbers go on where they had come to.
-    assert_eq!(bench.book().quarantine(&values().quarantined[0]).unwrap(), 2);
+    assert_eq!(bench.book().quarantine(&item).unwrap(), 2);
     bench.record(noted("A", "two"));
     bench.commit();
     bench.reopen();

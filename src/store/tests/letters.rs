@@ -21,7 +21,7 @@ on_both_backends! {
 }
 
 fn letters(bench: &mut Bench) -> Vec<u64> {
-    let letters = bench.book().dead_letters().unwrap();
+    let letters = bench.book().dead_letters(None, 100).unwrap();
     assert_eq!(bench.book().summary().dead_letters, letters.len() as u64);
     letters.iter().map(|letter| letter.entry.id).collect()
 }

@@ -85,7 +85,7 @@ fn a_page_that_was_given_up_is_owed_until_somebody_deals_with_it(mut bench: Benc
     let owed = late(&mut bench);
     assert_eq!(alerts(&owed), ["A", "B"]);
     assert!(owed.iter().all(|page| page.given_up && page.trouble.as_deref() == Some("refused")));
-    let letters = bench.book().dead_letters().unwrap();
+    let letters = bench.book().dead_letters(None, 100).unwrap();
     bench.book().discard(letters[0].entry.id, later()).unwrap().unwrap();
     assert_eq!(alerts(&late(&mut bench)), ["B"]);
     bench.book().redrive(letters[1].entry.id, later()).unwrap().unwrap();

@@ -110,7 +110,7 @@ fn notes_wait_on_when_the_look_at_the_alert_dies_since_it_then_pages(mut bench: 
         bench.reopen();
         assert_eq!(bench.record(annotated("P1", "early")).verdict, Verdict::Waiting);
         // A look that is redriven may die again while the create is still outstanding.
-        let letters = bench.book().dead_letters().unwrap();
+        let letters = bench.book().dead_letters(None, 100).unwrap();
         bench.book().redrive(letters[0].entry.id, NOW).unwrap().unwrap();
     }
     bench.settle_one(System::PagerDuty, became("P1"));
@@ -125,7 +125,7 @@ fn when_the_room_is_full_notes_go_to_the_quarantine() {
         assert_eq!(bench.record(annotated("P1", &number.to_string())).verdict, Verdict::Waiting);
     }
     assert_eq!(bench.record(annotated("P1", "too many")).verdict, Verdict::Quarantined(1));
-    let (_, Quarantined { system, body, .. }) = bench.book().quarantined().unwrap().remove(0);
+    let Quarantined { system, body, .. } = bench.book().quarantined_under(1).unwrap().unwrap();
     assert_eq!(system, System::PagerDuty);
     assert_eq!(serde_json::from_slice::<crate::engine::Event>(&body).unwrap(), annotated("P1", "too many"));
     // The room empties, in order, in one transaction.

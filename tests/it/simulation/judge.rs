@@ -84,7 +84,7 @@ impl<'a> Judge<'a> {
             left += store.entries(&id).await.unwrap().len();
         }
         left += links.iter().map(|link| link.held.len()).sum::<usize>();
-        let dead_letters = store.dead_letters().await.unwrap();
+        let dead_letters = store.dead_letters(None, 100).await.unwrap();
         let opsgenie = scene.opsgenie();
         let pagerduty = scene.pagerduty();
         Self {
