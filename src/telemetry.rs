@@ -87,6 +87,12 @@ fn may_show(metadata: &Metadata<'_>) -> bool {
     *metadata.level() <= most
 }
 
+/// Whether a character from outside could command a terminal, begin a line, or turn the direction of what is read after it.
+pub fn is_unseen(c: char) -> bool {
+    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
 /// The text format's fields. What could start a line, reorder it or command a terminal is written out as an escape.
 struct EscapedFields;
 
@@ -95,7 +101,7 @@ impl<'w> FormatFields<'w> for EscapedFields {
         let mut plain = String::new();
         DefaultFields::new().format_fields(Writer::new(&mut plain), fields)?;
         for c in plain.chars() {
-            if c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
+            if is_unseen(c) {
                 write!(writer, "{}", c.escape_default())?;
             } else {
                 writer.write_char(c)?;
@@ -210,6 +216,13 @@ mod tests {
                 assert!(!all.contains("s3cret"), "{filter}: {all}");
             }
         }
+    }
+
+    #[test]
+    fn what_is_not_seen_is_told_from_what_is() {
+        let unseen = "\u{0}\n\r\t\u{1b}\u{7f}\u{85}\u{9b}\u{61c}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202e}\u{2066}\u{2069}";
+        assert_eq!(unseen.chars().filter(|c| !is_unseen(*c)).collect::<String>(), "");
+        assert_eq!("a é – 火 🔥\u{2027}\u{202f}\u{2065}".chars().filter(|c| is_unseen(*c)).collect::<String>(), "");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::Failure;
 use crate::operator::view::{Problem, ProblemText};
+use crate::telemetry::is_unseen;
 
 /// How much of a text is shown in a table.
 const TEXT_CHARS: usize = 100;
@@ -97,7 +98,7 @@ impl<W: Write, A: Write> Output<W, A> {
         let mut line = String::new();
         for c in serde_json::to_string(value)?.chars() {
             // They stand inside of texts only.
-            if is_harmful(c) { line.push_str(&format!("\\u{:04x}", u32::from(c))) } else { line.push(c) }
+            if is_unseen(c) { line.push_str(&format!("\\u{:04x}", u32::from(c))) } else { line.push(c) }
         }
         if_read(writeln!(self.to, "{line}"))
     }
@@ -114,7 +115,7 @@ pub(super) fn if_read(written: io::Result<()>) -> io::Result<()> {
 
 /// A text without what could lie on a terminal.
 pub(super) fn plain(text: &str) -> String {
-    text.chars().map(|c| if is_harmful(c) { ' ' } else { c }).collect()
+    text.chars().map(|c| if is_unseen(c) { ' ' } else { c }).collect()
 }
 
 /// The beginning of a text.
@@ -124,11 +125,6 @@ pub(super) fn beginning(text: &str) -> String {
         cut.push('…');
     }
     cut
-}
-
-/// Control characters, and those that turn the direction of what follows.
-fn is_harmful(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn shown(cell: &str) -> usize {
@@ -168,7 +164,7 @@ mod tests {
     #[test]
     fn json_says_the_same_in_ascii_where_it_matters_and_is_one_line() {
         let line = written(true, |output| output.say("", &json!({ "text": EVIL })));
-        assert_eq!(line.matches(is_harmful).collect::<String>(), "\n");
+        assert_eq!(line.matches(is_unseen).collect::<String>(), "\n");
         assert_eq!(serde_json::from_str::<Value>(&line).unwrap()["text"], EVIL);
         let list = written(true, |output| output.list(&[EVIL], &[], "", |_| Vec::new()));
         assert_eq!(serde_json::from_str::<Value>(&list).unwrap(), json!([EVIL]));

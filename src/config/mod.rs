@@ -7,6 +7,7 @@ mod env_file;
 mod tests;
 mod vars;
 
+use std::collections::BTreeSet;
 use std::env;
 use std::fmt;
 use std::net::SocketAddr;
@@ -153,9 +154,8 @@ impl Config {
         let file = EnvFile::read(Path::new(".env"))?;
         let mut config = Self::from_vars(|key| process(key).or_else(|| file.get(key)))?;
 
-        let mut keys: Vec<_> = env::vars_os().map(|(key, _)| key.to_string_lossy().into_owned()).collect();
-        keys.extend(file.keys().map(str::to_owned));
-        config.warnings.extend(unknown_keys(keys));
+        let environment = env::vars_os().map(|(key, _)| key.to_string_lossy().into_owned());
+        config.warnings.extend(unknown_keys(environment.collect(), file.keys().map(str::to_owned).collect()));
         Ok(config)
     }
 
@@ -350,20 +350,31 @@ fn warnings(opsgenie: &Opsgenie) -> Vec<Problem> {
         let text = "looks like a person's address: what that person does would be taken for an echo of ours";
         warnings.push(warning("OPSGENIE_USER", text));
     }
+    if opsgenie.query.as_deref().is_some_and(|query| query.to_ascii_lowercase().contains("status:")) {
+        let text = "names a status: leave that out, since a creation that is told late pages unless the reconciler has found \
+                    its alert closed";
+        warnings.push(warning("OPSGENIE_QUERY", text));
+    }
     warnings
 }
 
-/// Warnings about keys that look like ours and mean nothing.
-fn unknown_keys(mut keys: Vec<String>) -> Vec<Problem> {
-    keys.sort_unstable();
-    keys.dedup();
+/// How the keys begin that are nobody else's.
+const PREFIXES: [&str; 6] = ["PAGERDUTY_", "OPSGENIE_", "ADMIN_", "ON_PAGERDUTY_", "RECONCILE_", "RETENTION_"];
+
+/// Warnings about keys that mean nothing: those of the environment that look like ours, and all of the file, which is ours.
+fn unknown_keys(environment: Vec<String>, file: Vec<String>) -> Vec<Problem> {
+    let looks_like_ours = |key: &String| PREFIXES.iter().any(|prefix| key.starts_with(prefix));
     let known = |key: &str| KEYS.contains(&key) || key.strip_suffix("_FILE").is_some_and(|key| SECRETS.contains(&key));
+    let keys: BTreeSet<String> = environment.into_iter().filter(looks_like_ours).chain(file).collect();
     keys.iter()
-        .filter(|key| ["PAGERDUTY_", "OPSGENIE_", "ADMIN_"].iter().any(|prefix| key.starts_with(prefix)))
         .filter(|key| !known(key))
         .map(|key| {
-            let text = "means nothing to crosspage: is it misspelt?".to_owned();
-            Problem { key: key.escape_debug().to_string(), text }
+            let text = if key.to_ascii_uppercase().ends_with("_PROXY") {
+                "counts in the environment only, not in .env"
+            } else {
+                "means nothing to crosspage: is it misspelt?"
+            };
+            Problem { key: key.escape_debug().to_string(), text: text.to_owned() }
         })
         .collect()
 }

@@ -313,10 +313,19 @@ fn what_is_unwise_is_warned_of() {
     assert!(warnings.len() == 1 && warnings[0].key == "OPSGENIE_USER", "{warnings:?}");
     assert_eq!(read(&[]).unwrap().warnings[0].key, "OPSGENIE_WEBHOOK_TOKEN");
 
-    let keys = ["PAGERDUTY_API_TOKEN", "OPSGENIE_USER_FILE", "OPSGENIE_API_KEY_FILE", "PAGERDUTY_EMAIL", "PATH"];
-    let warnings = unknown_keys(keys.map(str::to_owned).into());
+    let warnings = read(&[safe, ("OPSGENIE_QUERY", Some("tag: production AND Status: open"))]).unwrap().warnings;
+    assert!(warnings.len() == 1 && warnings[0].key == "OPSGENIE_QUERY", "{warnings:?}");
+    assert_eq!(read(&[safe, ("OPSGENIE_QUERY", Some("tag: production"))]).unwrap().warnings, []);
+}
+
+#[test]
+fn keys_that_mean_nothing_are_warned_of() {
+    let environment = ["PAGERDUTY_API_TOKEN", "OPSGENIE_USER_FILE", "OPSGENIE_API_KEY_FILE", "RETENTION_DAY", "PATH"];
+    let file = ["PAGERDUTY_EMAIL", "LISTEN_ADRR", "HTTPS_PROXY", "RUST_LOG"];
+    let warnings = unknown_keys(environment.map(str::to_owned).into(), file.map(str::to_owned).into());
     let named: Vec<_> = warnings.iter().map(|warning| warning.key.as_str()).collect();
-    assert_eq!(named, ["OPSGENIE_USER_FILE", "PAGERDUTY_API_TOKEN"]);
+    assert_eq!(named, ["HTTPS_PROXY", "LISTEN_ADRR", "OPSGENIE_USER_FILE", "PAGERDUTY_API_TOKEN", "RETENTION_DAY"]);
+    assert!(warnings[0].text.contains("not in .env"), "{warnings:?}");
 }
 
 /// Every key that may be given, the `_FILE` of the secrets included.

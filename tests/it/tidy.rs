@@ -154,9 +154,12 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "store",
         ],
     ),
-    ("admin", &["clock", "engine", "metrics", "operator"]),
+    ("admin", &["clock", "engine", "metrics", "operator", "telemetry"]),
     ("check", &["app", "clock", "config", "delivery", "engine", "http", "operator", "opsgenie", "pagerduty", "store"]),
-    ("command", &["admin", "app", "check", "clock", "config", "engine", "http", "operator", "pagerduty", "store"]),
+    (
+        "command",
+        &["admin", "app", "check", "clock", "config", "engine", "http", "operator", "pagerduty", "store", "telemetry"],
+    ),
     ("sandbox", &["admin", "app", "clock", "config", "engine", "operator", "telemetry"]),
 ];
 

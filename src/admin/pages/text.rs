@@ -5,6 +5,7 @@ use std::fmt;
 use askama::filters::Escaper;
 
 use crate::operator::view::{LinkView, PageView, SideView};
+use crate::telemetry::is_unseen;
 
 /// Writes a text that anybody may have sent into HTML: nothing in it means anything to a browser, and nothing in it that
 /// cannot be seen changes how the rest is read.
@@ -20,18 +21,13 @@ impl Escaper for Plain {
                 '>' => page.write_str("&gt;")?,
                 '"' => page.write_str("&quot;")?,
                 '\'' => page.write_str("&#39;")?,
+                '\n' | '\r' | '\t' => page.write_char(c)?,
                 c if is_unseen(c) => page.write_char(char::REPLACEMENT_CHARACTER)?,
                 c => page.write_char(c)?,
             }
         }
         Ok(())
     }
-}
-
-/// Control characters but for those that make lines, and those that turn the direction of reading round.
-fn is_unseen(c: char) -> bool {
-    (c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// How long ago something was. What is to come is now: clocks differ.
