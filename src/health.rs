@@ -51,8 +51,12 @@ pub struct ReconcilerHealth {
     pub last_pass: Option<Pass>,
     /// When the last pass ended in which nothing failed, by our clock.
     pub last_complete_pass: Option<Timestamp>,
+    /// The passes since then, if something failed in each.
+    pub failing: Option<Failing>,
     /// The last time that the notes of every open link had been read.
     pub last_round: Option<Round>,
+    /// How far the next such round is, if one has begun.
+    pub round: Option<RoundSoFar>,
     /// PagerDuty's subscriptions to webhooks at our door, once they were looked at.
     pub subscriptions: Option<Subscriptions>,
 }
@@ -66,6 +70,24 @@ pub struct Pass {
     pub took: Duration,
     /// What could not be looked at, and why.
     pub failures: BTreeMap<Part, String>,
+}
+
+/// Passes, one after the other, in each of which something failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Failing {
+    /// When the first of them began, by our clock.
+    pub since: Timestamp,
+    /// How many there were.
+    pub passes: u64,
+}
+
+/// A round over the notes of every open link that is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoundSoFar {
+    /// When it began, by our clock.
+    pub began_at: Timestamp,
+    /// How many links' notes were read so far.
+    pub links: u64,
 }
 
 /// A round over the notes of every open link.
@@ -150,6 +172,10 @@ impl Health {
         let mut known = self.known();
         if pass.failures.is_empty() {
             known.reconciler.last_complete_pass = Some(pass.began_at.plus(pass.took));
+            known.reconciler.failing = None;
+        } else {
+            let before = known.reconciler.failing.unwrap_or(Failing { since: pass.began_at, passes: 0 });
+            known.reconciler.failing = Some(Failing { passes: before.passes + 1, ..before });
         }
         known.reconciler.last_pass = Some(pass);
     }
@@ -157,7 +183,14 @@ impl Health {
     /// The reconciler has read the notes of every open link.
     pub fn read_notes(&self, round: Round) {
         self.metrics.notes_round(round.took);
-        self.known().reconciler.last_round = Some(round);
+        let mut known = self.known();
+        known.reconciler.last_round = Some(round);
+        known.reconciler.round = None;
+    }
+
+    /// The reconciler has read the notes of one more open link.
+    pub fn reads_notes(&self, round: RoundSoFar) {
+        self.known().reconciler.round = Some(round);
     }
 
     /// PagerDuty's subscriptions were looked at.
@@ -229,7 +262,23 @@ mod tests {
         health.reconciled(whole);
         health.reconciled(partial.clone());
         let known = health.reconciler();
-        assert_eq!((known.last_pass, known.last_complete_pass), (Some(partial), Some(at(2))));
+        assert_eq!((known.last_pass, known.last_complete_pass), (Some(partial.clone()), Some(at(2))));
+        assert_eq!(known.failing, Some(Failing { since: at(9), passes: 1 }));
+        health.reconciled(Pass { began_at: at(20), ..partial });
+        assert_eq!(health.reconciler().failing, Some(Failing { since: at(9), passes: 2 }), "since the first of them");
+        health.reconciled(Pass { began_at: at(30), took: TOOK, failures: BTreeMap::new() });
+        assert_eq!(health.reconciler().failing, None);
+    }
+
+    #[test]
+    fn a_round_is_under_way_until_it_is_over() {
+        let health = Health::default();
+        let so_far = RoundSoFar { began_at: at(1), links: 1 };
+        health.reads_notes(so_far);
+        assert_eq!((health.reconciler().round, health.reconciler().last_round), (Some(so_far), None));
+        let round = Round { ended_at: at(2), took: TOOK, links: 1 };
+        health.read_notes(round.clone());
+        assert_eq!((health.reconciler().round, health.reconciler().last_round), (None, Some(round)));
     }
 
     #[test]

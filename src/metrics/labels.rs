@@ -29,6 +29,14 @@ impl WebhookVerdict {
     pub const ALL: [Self; 6] =
         [Self::Accepted, Self::Repeat, Self::Ignored, Self::Quarantined, Self::Refused, Self::Unavailable];
 
+    /// Whether it shows that the vendor posts to us. Who could not be heard might have been anybody.
+    pub fn is_authentic(self) -> bool {
+        match self {
+            Self::Accepted | Self::Repeat | Self::Ignored | Self::Quarantined => true,
+            Self::Refused | Self::Unavailable => false,
+        }
+    }
+
     /// A word for metrics.
     pub fn name(self) -> &'static str {
         match self {

@@ -57,6 +57,12 @@ impl Metrics {
         self.families().webhooks.get_or_create(&Webhook { vendor, verdict }).inc();
     }
 
+    /// How many authentic webhooks of a vendor were answered so far.
+    pub fn heard(&self, vendor: System) -> u64 {
+        let count = |verdict| self.families().webhooks.get_or_create(&Webhook { vendor, verdict }).get();
+        WebhookVerdict::ALL.into_iter().filter(|verdict| verdict.is_authentic()).map(count).sum()
+    }
+
     /// An event was decided on for a link, or for none.
     pub fn decided(&self, reason: Reason) {
         self.families().decisions.get_or_create(&Decided { reason: reason.name() }).inc();

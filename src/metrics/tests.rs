@@ -31,6 +31,18 @@ fn what_never_happened_is_shown_as_zero() {
 }
 
 #[test]
+fn only_an_authentic_webhook_shows_that_its_vendor_posts() {
+    let metrics = Metrics::default();
+    for verdict in [WebhookVerdict::Refused, WebhookVerdict::Unavailable] {
+        metrics.webhook(System::PagerDuty, verdict);
+    }
+    assert_eq!(metrics.heard(System::PagerDuty), 0);
+    metrics.webhook(System::PagerDuty, WebhookVerdict::Ignored);
+    metrics.webhook(System::PagerDuty, WebhookVerdict::Accepted);
+    assert_eq!((metrics.heard(System::PagerDuty), metrics.heard(System::Opsgenie)), (2, 0));
+}
+
+#[test]
 fn clones_count_together_and_others_do_not() {
     let (metrics, other) = (Metrics::default(), Metrics::default());
     let clone = metrics.clone();

@@ -89,12 +89,14 @@ impl Operator {
     }
 
     /// Another number whenever something else may be shown than before: what is stored has changed, a vendor has stopped or goes
-    /// on, or pages are late. Costs nothing.
+    /// on, pages are late, PagerDuty's webhooks are off, or passes fail. Costs next to nothing.
     pub fn pulse(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         (self.store.commits(), self.store.ready().is_ok()).hash(&mut hasher);
         if let Some(live) = &self.live {
             live.emergency.borrow().late.hash(&mut hasher);
+            live.webhooks_off().hash(&mut hasher);
+            live.health.reconciler().failing.hash(&mut hasher);
             for system in [System::Opsgenie, System::PagerDuty] {
                 live.gates.of(system).stopped().hash(&mut hasher);
             }

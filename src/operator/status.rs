@@ -11,8 +11,11 @@ use super::{Live, Operator, Result};
 use crate::clock::now;
 use crate::delivery::Standing;
 use crate::engine::System;
-use crate::health::{Pass, ReconcilerHealth, Round, SubscriptionState, Subscriptions, VendorHealth};
+use crate::health::{
+    Failing, Pass, ReconcilerHealth, Round, RoundSoFar, SubscriptionState, Subscriptions, VendorHealth,
+};
 use crate::metrics::{Reading, StoreReading, VendorReading};
+use crate::pagerduty::client::DOOR;
 use crate::store::Queued;
 
 /// How crosspage is doing. What only a running one knows is left out where a command has opened the store.
@@ -30,7 +33,10 @@ pub struct StatusView {
     pub opsgenie: VendorView,
     /// PagerDuty, and what is bound for it.
     pub pagerduty: VendorView,
-    /// The reconciler.
+    /// Why PagerDuty posts no webhooks, or not all of them, as far as its subscriptions tell. Until that is put right, only the
+    /// reconciler tells what happens there.
+    pub webhooks_off: Option<String>,
+    /// The reconciler, if it runs.
     pub reconciler: Option<ReconcilerView>,
     /// How many commands were given up.
     pub dead_letters: u64,
@@ -90,8 +96,12 @@ pub struct ReconcilerView {
     pub last_pass: Option<PassView>,
     /// When that last ended without a failure.
     pub last_complete_pass: Option<jiff::Timestamp>,
+    /// The passes since then, if something failed in each.
+    pub failing: Option<FailingView>,
     /// The last time that the notes of every open link had been read.
     pub last_round: Option<RoundView>,
+    /// How far the next such round is, if one has begun.
+    pub round: Option<RoundSoFarView>,
     /// PagerDuty's webhook subscriptions to our door, once they were looked at.
     pub subscriptions: Option<SubscriptionsView>,
 }
@@ -105,6 +115,24 @@ pub struct PassView {
     pub took_s: f64,
     /// What could not be looked at, and why.
     pub failures: BTreeMap<String, String>,
+}
+
+/// Passes, one after the other, in each of which something failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FailingView {
+    /// When the first of them began.
+    pub since: jiff::Timestamp,
+    /// How many there were.
+    pub passes: u64,
+}
+
+/// A round over the notes of every open link that is under way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RoundSoFarView {
+    /// When it began.
+    pub began_at: jiff::Timestamp,
+    /// How many links' notes were read so far.
+    pub links: u64,
 }
 
 /// A round over the notes of every open link.
@@ -167,7 +195,8 @@ impl Operator {
             late_pages: live.map_or(0, |live| live.emergency.borrow().late),
             opsgenie: vendor(System::Opsgenie),
             pagerduty: vendor(System::PagerDuty),
-            reconciler: live.map(|live| live.health.reconciler().into()),
+            webhooks_off: live.and_then(Live::webhooks_off),
+            reconciler: live.filter(|live| live.reconciler.is_some()).map(|live| live.health.reconciler().into()),
             dead_letters: summary.dead_letters,
             quarantined: summary.quarantined,
             quarantine_expired: summary.quarantine_expired,
@@ -206,6 +235,24 @@ impl Operator {
 }
 
 impl Live {
+    /// Why PagerDuty posts no webhooks, or not all of them.
+    pub(super) fn webhooks_off(&self) -> Option<String> {
+        let subscriptions = self.health.reconciler().subscriptions?;
+        let heard = self.health.metrics().heard(System::PagerDuty);
+        let off = subscriptions.states.iter().filter(|(_, state)| **state != SubscriptionState::On);
+        let off: Vec<_> = off
+            .map(|(id, state)| format!("subscription {id} was {}", SubscriptionStateView::from(*state).words()))
+            .collect();
+        // Where there is none to an address that ends as ours does, a proxy in front may take them in by another one.
+        let missing = subscriptions.states.is_empty() && heard == 0;
+        match missing {
+            true => Some(format!(
+                "no subscription posts to an address that ends in {DOOR}, and no webhook has come since the start"
+            )),
+            false => (!off.is_empty()).then(|| off.join("; ")),
+        }
+    }
+
     fn vendor(&self, system: System) -> (Standing, Option<String>, VendorHealth) {
         let gate = self.gates.of(system);
         (gate.standing(), gate.stopped(), self.health.of(system))
@@ -270,7 +317,11 @@ impl From<ReconcilerHealth> for ReconcilerView {
         Self {
             last_pass: health.last_pass.map(pass),
             last_complete_pass: health.last_complete_pass.map(moment),
+            failing: health.failing.map(|Failing { since, passes }| FailingView { since: moment(since), passes }),
             last_round: health.last_round.map(round),
+            round: health
+                .round
+                .map(|RoundSoFar { began_at, links }| RoundSoFarView { began_at: moment(began_at), links }),
             subscriptions: health.subscriptions.map(subscriptions),
         }
     }

@@ -4,7 +4,7 @@ use tokio::time::Instant;
 use tracing::{debug, info};
 
 use super::{Reconciler, Trouble};
-use crate::engine::{AlertId, Link, Seen, System};
+use crate::engine::{AlertId, Link, Seen, System, Timestamp};
 use crate::health;
 use crate::metrics::{Operation, Part};
 
@@ -12,7 +12,8 @@ use crate::metrics::{Operation, Part};
 #[derive(Default)]
 pub(super) struct Round {
     after: Option<AlertId>,
-    began_at: Option<Instant>,
+    /// By our clock, and by the one that never jumps.
+    began: Option<(Timestamp, Instant)>,
     links: u64,
 }
 
@@ -42,8 +43,8 @@ impl Reconciler {
     async fn try_next_notes(&mut self) -> Result<(), Trouble> {
         let mut links = self.store.open_links_after(self.round.after.clone(), 1).await?;
         let Some(link) = links.pop() else {
-            if let Some(began_at) = self.round.began_at.take() {
-                let (links, took, ended_at) = (self.round.links, began_at.elapsed(), self.now());
+            if let Some((_, began)) = self.round.began.take() {
+                let (links, took, ended_at) = (self.round.links, began.elapsed(), self.now());
                 self.settings.health.read_notes(health::Round { ended_at, took, links });
                 let took_s = took.as_secs();
                 // With few links a round is short, and not worth a line each.
@@ -56,9 +57,11 @@ impl Reconciler {
             self.round = Round::default();
             return Ok(());
         };
-        self.round.began_at.get_or_insert_with(Instant::now);
+        let now = self.now();
+        let (began_at, _) = *self.round.began.get_or_insert_with(|| (now, Instant::now()));
         self.round.after = Some(link.alert.clone());
         self.round.links += 1;
+        self.settings.health.reads_notes(health::RoundSoFar { began_at, links: self.round.links });
         self.read_notes(&link, System::Opsgenie).await?;
         self.read_notes(&link, System::PagerDuty).await
     }

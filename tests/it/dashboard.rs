@@ -1,9 +1,15 @@
 //! The dashboard as it is sent: what the pages hold, what they must never hold, and who gets them.
 
+use std::time::Duration;
+
+use crosspage::engine::ReadLag;
 use reqwest::{Client, RequestBuilder, StatusCode};
-use simulators::Fault;
+use serde_json::{Value, json};
+use simulators::{Fault, Request, pagerduty};
 
 use crate::harness::{ADA, JANE, Plan, World};
+use crate::post::{SIGNATURE, from_pagerduty, post, sign};
+use crate::reconcile;
 
 const TOKEN: &str = "a-long-random-text-for-operators";
 
@@ -52,8 +58,26 @@ async fn busy(world: &World) -> String {
 async fn quarantine(world: &World, body: &str) {
     let integration = simulators::opsgenie::Options::default().integration_id;
     let door = format!("http://{}/ops-webhook", world.app().address());
-    let posted = crate::post::post(&door, &[], body.replace("INTEGRATION", &integration)).await;
+    let posted = post(&door, &[], body.replace("INTEGRATION", &integration)).await;
     assert_eq!(posted.status, 202);
+}
+
+/// Where the webhook subscription is.
+const SUBSCRIPTION: &str = "/webhook_subscriptions/PWHS001";
+
+/// Has a person do something to the webhook subscription.
+fn on_subscription(world: &World, request: Request) {
+    let key = format!("Token token={}", pagerduty::Options::default().api_key);
+    let request = request.header("Authorization", &key);
+    let request = request.header("Accept", "application/vnd.pagerduty+json;version=2");
+    let status = world.pagerduty.model().handle(0, request).status;
+    assert!((200..300).contains(&status), "{status}");
+}
+
+/// Has a person switch the webhook subscription on or off.
+pub(crate) fn switch_webhooks(world: &World, on: bool) {
+    let change = json!({ "webhook_subscription": { "active": on } });
+    on_subscription(world, Request::new("PUT", SUBSCRIPTION).json(&change));
 }
 
 fn pages_of(alert: &str) -> Vec<String> {
@@ -73,7 +97,7 @@ async fn the_pages_show_what_there_is() {
         assert!(overview.contains(shown), "{shown}: {overview}");
     }
     // What PagerDuty refused is told beside what it took.
-    for shown in ["Last success</dt><dd><time", "create", "403", "PagerDuty's webhooks", "not looked at yet"] {
+    for shown in ["Last success</dt><dd><time", "create", "403", "RECONCILE_INTERVAL_S</code> is 0"] {
         assert!(overview.contains(shown), "{shown}: {overview}");
     }
     let story = page(&world, &format!("/links/{alert}")).await;
@@ -99,6 +123,106 @@ async fn a_quiet_night_says_so() {
     let world = World::new().await;
     let overview = page(&world, "/").await;
     assert!(overview.contains("Every page has gone out") && overview.contains("No alert is open"), "{overview}");
+    world.end().await;
+}
+
+async fn status(world: &World) -> Value {
+    client().get(url(world, "/api/v1/status")).send().await.unwrap().json().await.unwrap()
+}
+
+/// Waits until the overview says so.
+async fn until_told(world: &World, told: &str) {
+    let what = format!("the overview says {told:?}");
+    world.until(&what, async || page(world, "/").await.contains(told)).await;
+}
+
+const QUIET: &str = "Every page has gone out";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn webhooks_that_are_off_are_an_alarm_until_they_come() {
+    let plan = reconcile::plan();
+    let secret = plan.pagerduty.webhook_secrets[0].clone();
+    let world = plan.start().await;
+    until_told(&world, "keeps up").await;
+    assert!(page(&world, "/").await.contains(QUIET));
+    assert_eq!(status(&world).await["webhooks_off"], Value::Null);
+
+    switch_webhooks(&world, false);
+    until_told(&world, "PagerDuty's webhooks are off").await;
+    assert!(!page(&world, "/").await.contains(QUIET));
+    let off = status(&world).await["webhooks_off"].as_str().unwrap().to_owned();
+    assert!(off.contains("PWHS001 was switched off by a person"), "{off}");
+    switch_webhooks(&world, true);
+    until_told(&world, QUIET).await;
+
+    // There is none to such an address, which is as bad, unless they come by another way.
+    on_subscription(&world, Request::new("DELETE", SUBSCRIPTION));
+    until_told(&world, "no subscription posts to an address that ends in /pd-webhook").await;
+    let body = from_pagerduty("one", "incident.acknowledged", "P1").to_string();
+    let door = format!("http://{}/pd-webhook", world.app().address());
+    let signature = sign(&secret, &body);
+    assert_eq!(post(&door, &[(SIGNATURE, &signature)], body).await.status, 200);
+    assert!(page(&world, "/").await.contains(QUIET));
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn passes_that_fail_again_are_an_alarm_and_a_single_one_is_none() {
+    let mut plan = reconcile::looks_when_ordered();
+    // Then the first pass needs no second one to prove anything.
+    plan.tuning.read_lag = ReadLag { opsgenie: Duration::ZERO, pagerduty: Duration::ZERO };
+    let world = plan.start().await;
+    until_told(&world, "keeps up").await;
+    world.opsgenie.model().faults.always("GET", "/v2/alerts", Fault::status(500));
+    for (passes, is_quiet) in [(1, true), (2, false), (3, false)] {
+        reconcile::ordered_pass(&world, false).await;
+        assert_eq!(status(&world).await["reconciler"]["failing"]["passes"], passes);
+        let overview = page(&world, "/").await;
+        assert_eq!(overview.contains(QUIET), is_quiet, "after {passes}: {overview}");
+        assert_eq!(overview.contains("<bdi>alerts: 500"), !is_quiet, "after {passes}: {overview}");
+        assert!(overview.contains("Passes that failed</dt><dd>"), "{overview}");
+    }
+    world.opsgenie.model().faults.clear();
+    reconcile::ordered_pass(&world, false).await;
+    let overview = page(&world, "/").await;
+    assert!(overview.contains(QUIET) && !overview.contains("Passes that failed"), "{overview}");
+    assert_eq!(status(&world).await["reconciler"]["failing"], Value::Null);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rounds_over_all_notes_are_told() {
+    let world = reconcile::plan().start().await;
+    world.linked("Disk full").await;
+    world.linked("Disk fuller").await;
+    until_told(&world, "2 links in").await;
+    let second = async || status(&world).await["reconciler"]["round"]["links"] == 2;
+    world.until("the second link of the next round is read", second).await;
+    until_told(&world, "link <span class=\"meta\">began").await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn paused_links_are_counted_though_not_all_are_shown() {
+    let world = World::new().await;
+    let mut alerts = Vec::new();
+    for number in 1..=6 {
+        alerts.push(world.linked(&format!("Disk {number} is full")).await.0);
+    }
+    for (paused, alert) in alerts.iter().enumerate() {
+        let overview = page(&world, "/").await;
+        assert_eq!(overview.contains(QUIET), paused == 0, "{overview}");
+        assert!(!overview.contains("paused links</a>"), "all are shown: {overview}");
+        world
+            .app()
+            .store()
+            .pause(&alert.as_str().try_into().unwrap(), "a loop", crosspage::clock::now())
+            .await
+            .unwrap();
+    }
+    let overview = page(&world, "/").await;
+    assert_eq!(overview.matches("Paused: <a").count(), 5);
+    assert!(overview.contains("<a href=\"/links?which=paused\">All 6 paused links</a>"), "{overview}");
     world.end().await;
 }
 

@@ -423,14 +423,14 @@ async fn a_damaged_link_that_a_pass_comes_by_ends_the_process_with_a_code_of_its
 }
 
 /// A world in which nobody looks unless it is ordered.
-fn looks_when_ordered() -> Plan {
+pub(crate) fn looks_when_ordered() -> Plan {
     let mut plan = plan();
     plan.tuning.reconcile_every = Some(Duration::from_secs(86_400));
     plan.tuning.notes_every = Some(Duration::from_secs(86_400));
     plan
 }
 
-async fn ordered_pass(world: &World, dry_run: bool) -> serde_json::Value {
+pub(crate) async fn ordered_pass(world: &World, dry_run: bool) -> serde_json::Value {
     let url = format!("http://{}", world.app().admin_address());
     let request = reqwest::Client::new().post(format!("{url}/api/v1/reconcile")).header("origin", &url);
     let order = serde_json::json!({ "dry_run": dry_run });

@@ -16,6 +16,7 @@ use serde::Deserialize;
 use tracing::error;
 
 use super::State;
+use crate::operator::status::FailingView;
 use crate::operator::view::{DeadLetterView, EntryView, LinkView, QuarantinedView};
 use crate::operator::{LONGEST_PAGE, OperatorError, Which};
 use frame::Frame;
@@ -28,6 +29,9 @@ const PAGE: usize = 50;
 
 /// How many of each kind the first page shows; the others are on the kind's own page.
 const FEW: usize = 5;
+
+/// After how many passes of the reconciler that failed somebody should look. After one, the next makes up for it.
+const TOO_MANY: u64 = 2;
 
 /// How many open links the first page shows.
 const SOME: usize = 25;
@@ -51,6 +55,7 @@ struct Overview {
     frame: Frame,
     letters: Vec<DeadLetterView>,
     quarantined: Vec<QuarantinedView>,
+    /// Some of the paused links: how many there are, the status tells.
     paused: Vec<LinkView>,
     open: Vec<LinkView>,
     open_count: String,
@@ -60,9 +65,18 @@ impl Overview {
     /// Whether somebody should do something.
     fn is_quiet(&self) -> bool {
         let status = &self.frame.status;
-        let nothing_given_up = status.dead_letters == 0 && status.quarantined == 0 && self.paused.is_empty();
+        let nothing_given_up = status.dead_letters == 0 && status.quarantined == 0 && status.paused_links == 0;
         let all_goes_out = status.opsgenie.stopped.is_none() && status.pagerduty.stopped.is_none();
-        nothing_given_up && all_goes_out && status.late_pages == 0 && status.not_ready.is_none()
+        let all_is_heard = status.not_ready.is_none() && status.webhooks_off.is_none() && self.failing().is_none();
+        nothing_given_up && all_goes_out && all_is_heard && status.late_pages == 0
+    }
+
+    /// The reconciler's passes, if they fail for a reason that is not told already: they do where a vendor is stopped.
+    fn failing(&self) -> Option<&FailingView> {
+        let status = &self.frame.status;
+        let failing = status.reconciler.as_ref().and_then(|reconciler| reconciler.failing.as_ref());
+        let is_told = status.opsgenie.stopped.is_some() || status.pagerduty.stopped.is_some();
+        failing.filter(|failing| failing.passes >= TOO_MANY && !is_told)
     }
 }
 

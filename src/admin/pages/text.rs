@@ -53,6 +53,11 @@ pub(super) fn span(millis: u64) -> String {
     }
 }
 
+/// How long something took that is measured in seconds.
+pub(super) fn seconds(took: &f64) -> String {
+    span((took * 1000.0) as u64)
+}
+
 /// A moment, by UTC.
 pub(super) fn clock(at: &jiff::Timestamp) -> String {
     at.strftime("%d %b %H:%M:%S").to_string()

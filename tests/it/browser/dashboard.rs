@@ -3,7 +3,9 @@
 use simulators::Fault;
 
 use super::{Browser, Scheme, Screen};
+use crate::dashboard::switch_webhooks;
 use crate::harness::{ADA, JANE, Plan, World};
+use crate::reconcile;
 
 const TOKEN: &str = "a-long-random-text-for-operators";
 
@@ -63,6 +65,27 @@ async fn a_story_shows_as_it_happens() {
     browser.until_shown("#story .event.on-pagerduty", "acknowledged the incident").await;
     browser.until_shown("#story .deeds.on-opsgenie", "acknowledge done in").await;
     browser.until_shown("#head .card.on-opsgenie", "acknowledged").await;
+    assert_was_never_reloaded(&browser).await;
+    browser.end().await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium and chromedriver"]
+async fn webhooks_that_are_switched_off_show_as_it_happens() {
+    let (world, browser) = (reconcile::plan().start().await, Browser::open().await);
+    follow(&browser, &world, "/").await;
+    browser.until_shown("#reconciler", "keeps up").await;
+    browser.until_shown("#attention", "Nothing. Every page has gone out").await;
+    switch_webhooks(&world, false);
+    world.opsgenie.model().faults.always("GET", "/v2/alerts", Fault::status(500));
+    browser.until_shown("#webhooks-off", "Subscription PWHS001 was switched off by a person").await;
+    browser.until_shown("#passes-fail", "alerts: 500").await;
+    browser.until_shown("#reconciler", "fails").await;
+    browser.screenshots("alarmed").await;
+    switch_webhooks(&world, true);
+    world.opsgenie.model().faults.clear();
+    browser.until_shown("#attention", "Nothing. Every page has gone out").await;
     assert_was_never_reloaded(&browser).await;
     browser.end().await;
     world.end().await;
