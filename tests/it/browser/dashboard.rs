@@ -1,5 +1,8 @@
 //! The dashboard in a browser: it follows what happens, its buttons do what they say, and it reads well on a phone.
 
+use std::time::Duration;
+
+use serde_json::json;
 use simulators::Fault;
 
 use super::{Browser, Scheme, Screen};
@@ -219,6 +222,43 @@ async fn what_is_open_and_has_the_focus_stays_so_while_the_page_follows() {
     browser.until_shown("#story", "Rolling back.").await;
     assert_eq!(browser.run("return document.querySelector('details').open").await, true);
     assert_eq!(browser.run("return document.activeElement.id").await, "pause");
+    browser.end().await;
+    world.end().await;
+}
+
+/// A night as the documents show it: `dashboard-1280-light.png` is docs/images/dashboard.png.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium and chromedriver"]
+async fn a_night_can_be_read_at_a_glance() {
+    let mut plan = reconcile::plan();
+    // What is told of calls is to be what it is on usual days.
+    plan.tuning.reconcile_every = Some(Duration::from_secs(2));
+    plan.tuning.notes_every = Some(Duration::from_millis(500));
+    let (world, browser) = (plan.start().await, Browser::open().await);
+    let pause = async |alert: &str, why: &str| {
+        world.app().store().pause(&alert.try_into().unwrap(), why, crosspage::clock::now()).await.unwrap();
+    };
+    let (disk, over) = world.linked("Disk full on db-7").await;
+    world.pagerduty.model().human_resolves(&over, ADA, None);
+    world.settle().await;
+    world.opsgenie.model().human_closes(&disk, JANE, None);
+    world.linked("Certificate of api.example.com expires in seven days").await;
+    let (search, _) = world.linked("Search: replica lag above 30 s").await;
+    pause(&search, "The index is rebuilt until noon: Jane tells both sides by hand").await;
+    world.opsgenie.model().human_adds_note(&search, JANE, "Half of the shards are done.");
+    let (checkout, incident) = world.linked("Checkout: payment errors above 5% in eu-west").await;
+    world.pagerduty.model().human_acknowledges(&incident, ADA);
+    world.settle().await;
+    let body = json!({ "error": { "message": "Access Denied", "code": 2010 } }).to_string();
+    let denied = Fault::Status { code: 403, body, headers: Vec::new() };
+    world.pagerduty.model().faults.once("POST", &format!("/incidents/{incident}/notes"), denied);
+    world.opsgenie.model().human_adds_note(&checkout, JANE, "It began with the release of 02:40: roll it back.");
+    world.settle().await;
+    follow(&browser, &world, "/").await;
+    browser.until_shown("#attention .alarm.bad", "It began with the release of 02:40: roll it back.").await;
+    browser.until_shown("#attention .alarm.warn", "Search: replica lag above 30 s").await;
+    browser.until_shown("#reconciler", "3 links in").await;
+    browser.screenshots("dashboard").await;
     browser.end().await;
     world.end().await;
 }
