@@ -289,6 +289,7 @@ fn the_schema_takes_the_example_and_refuses_what_is_missing_misspelt_or_secret()
         ("/config", "PAGERDUTY_USER", json!("")),
         ("/secret", "values", json!({ "ADMIN_TOKEN": "a-secret" })),
         ("/secret/keys", "RUST_LOG", json!("log")),
+        ("/prometheusRule", "docs", json!("docs.example.com")),
         ("", "replicas", json!(2)),
     ] {
         let mut wrong = example.clone();
@@ -328,6 +329,31 @@ fn templates_are_whole_and_read_the_values_that_there_are() {
             let by_whole = path.starts_with("config.") && read.contains("config");
             assert!(by_whole || read.iter().any(|read| read.starts_with(&path)), "no template reads .Values.{path}");
         }
+    }
+}
+
+#[test]
+fn the_chart_brings_the_alert_rules_as_they_are() {
+    // Helm reads only what lies in the chart, and packs no link.
+    let (own, copy) = ("deploy/prometheus/alerts.yaml", "deploy/helm/crosspage/files/alerts.yaml");
+    assert!(fs::read(root().join(own)).unwrap() == fs::read(root().join(copy)).unwrap(), "cp {own} {copy}");
+    let template = &templates()["prometheusrule.yaml"];
+    let put_in = template.lines().find(|line| line.contains(".Files.Get")).unwrap();
+    assert!(put_in.contains("\"files/alerts.yaml\"") && put_in.ends_with("| nindent 2 }}"), "{put_in}");
+    // Prometheus fills in what stands in braces there, not Helm.
+    assert!(text(copy).contains("{{ $value }}") && !template.contains("tpl "));
+    let (before, after) = template.split_once(put_in).unwrap();
+    assert_eq!((before.lines().next_back(), after.trim()), (Some("spec:"), "{{- end }}"));
+    let docs = "https://docs.example.com/crosspage/";
+    let rules = text(copy).replace("runbook_url: docs/", &format!("runbook_url: {docs}docs/"));
+    assert!(put_in.contains("replace \"runbook_url: docs/\" $docs"), "{put_in}");
+    let made: Value = yaml_serde::from_str(&format!("spec:\n  {}\n", rules.replace('\n', "\n  "))).unwrap();
+    let (of_chart, rules) = (&made["spec"]["groups"][0]["rules"], &yaml(own)["groups"][0]["rules"]);
+    assert_eq!(of_chart.as_array().unwrap().len(), rules.as_array().unwrap().len());
+    for (rule, known) in of_chart.as_array().unwrap().iter().zip(rules.as_array().unwrap()) {
+        let url = known["annotations"]["runbook_url"].as_str().unwrap();
+        assert_eq!(rule["annotations"]["runbook_url"], format!("{docs}{url}"));
+        assert_eq!((&rule["expr"], &rule["alert"]), (&known["expr"], &known["alert"]));
     }
 }
 

@@ -288,6 +288,9 @@ async fn every_page_fits_every_screen_without_an_error() {
     ] {
         follow(&browser, &world, path).await;
         browser.screenshots(name).await;
+        // The last picture was taken on a phone.
+        let rows = "return new Set([...document.querySelectorAll('#menu a')].map(a => a.offsetTop)).size";
+        assert_eq!(browser.run(rows).await, 1, "{path}: the menu is in more than one row");
         assert_eq!(browser.console_errors().await, Vec::<String>::new(), "{path}");
     }
     browser.look_on(Screen::Desktop, Scheme::Light).await;
