@@ -156,6 +156,7 @@ impl Application {
             started_at: now(),
             gates: gates.clone(),
             emergency: lateness,
+            late_after: tuning.emergency.after,
             health: health.clone(),
             reconciler,
         };

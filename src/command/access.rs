@@ -7,6 +7,7 @@ use crate::app::{self, Tuning};
 use crate::clock::now;
 use crate::config::Config;
 use crate::engine::{AlertId, IncidentId};
+use crate::operator::late::LatePageView;
 use crate::operator::status::StatusView;
 use crate::operator::story::Story;
 use crate::operator::view::{
@@ -78,6 +79,13 @@ impl Access {
         match self {
             Self::Running(remote) => remote.get(&["status"], &[]).await,
             Self::Store(operator, _) => Ok(operator.status().await?),
+        }
+    }
+
+    pub(super) async fn late_pages(&self, after: Option<&str>, limit: usize) -> Result<Listed<LatePageView>> {
+        match self {
+            Self::Running(remote) => remote.get(&["late-pages"], &place(after, &limit.to_string(), &[])).await,
+            Self::Store(operator, _) => Ok(operator.late_pages(after, limit).await?),
         }
     }
 

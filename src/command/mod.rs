@@ -14,6 +14,7 @@ mod pagerduty;
 mod quarantine;
 mod reconcile;
 mod remote;
+mod status;
 mod waiting;
 
 use std::io::IsTerminal;
@@ -34,6 +35,9 @@ use remote::Unanswered;
 /// What an operator can look at and have done.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Tell how crosspage is doing, and whether something wants attention.
+    #[command(after_help = "Exit codes: 0 nothing wants attention, 1 something does.\n\nExample: crosspage status")]
+    Status(status::Command),
     /// Alerts and their incidents: list them, show one, hold its commands, let them go on, or end it.
     #[command(subcommand)]
     Links(links::Command),
@@ -186,6 +190,7 @@ fn ended(done: Result<ExitCode, Failure>) -> ExitCode {
 async fn carry_out(command: Command) -> Result<Done, Failure> {
     let access = Access::open(matches!(command, Command::Import(_)))?;
     let done = match command {
+        Command::Status(command) => command.run(&access).await,
         Command::Links(command) => command.run(&access).await,
         Command::Explain(command) => command.run(&access).await,
         Command::Reconcile(command) => command.run(&access).await,

@@ -32,10 +32,13 @@ pub struct Settings {
     pub metrics: Metrics,
 }
 
+/// How long a page may take before it is an emergency.
+pub const LATE_AFTER: Duration = Duration::from_secs(60);
+
 impl Default for Settings {
     fn default() -> Self {
-        let (after, look_every) = (Duration::from_secs(60), Duration::from_secs(1));
-        Self { after, look_every, tell_again_after: Duration::from_secs(600), metrics: Metrics::default() }
+        let look_every = Duration::from_secs(1);
+        Self { after: LATE_AFTER, look_every, tell_again_after: Duration::from_secs(600), metrics: Metrics::default() }
     }
 }
 
@@ -117,7 +120,7 @@ impl Watcher {
         let after = self.settings.after;
         let late = self.store.late_pages(now(), after, self.complained_of.clone(), COMPLAINTS).await?;
         for page in &late.pages {
-            let why = self.why(page);
+            let why = why(page, Some(&self.gates));
             let waited_s = now().since(page.since).as_secs();
             error!(alert.id = %page.alert, waited_s, why, "a page has not gone out in time");
             self.complained_of = Some((page.since, page.alert.clone()));
@@ -136,12 +139,13 @@ impl Watcher {
         });
         Ok(())
     }
+}
 
-    fn why(&self, page: &LatePage) -> String {
-        let stopped = || self.gates.of(page.waits_for).stopped();
-        match (&page.trouble, page.given_up) {
-            (Some(reason), true) => format!("it was given up: {reason}"),
-            (trouble, _) => stopped().or_else(|| trouble.clone()).unwrap_or_else(|| "its turn has not come".to_owned()),
-        }
+/// What keeps a page; `gates` tell whether calls are made at all, where crosspage runs.
+pub fn why(page: &LatePage, gates: Option<&Gates>) -> String {
+    let stopped = || gates.and_then(|gates| gates.of(page.waits_for).stopped());
+    match (&page.trouble, page.given_up) {
+        (Some(reason), true) => format!("it was given up: {reason}"),
+        (trouble, _) => stopped().or_else(|| trouble.clone()).unwrap_or_else(|| "its turn has not come".to_owned()),
     }
 }

@@ -1,13 +1,16 @@
 //! What an operator can look at and order. The API, the dashboard and the command line are three doors to the same room: what
 //! they show is in [`view`], why something happened in [`story`], and how it all is doing in [`status`].
 
+pub mod alarms;
 mod find;
+pub mod late;
 pub mod replay;
 pub mod status;
 pub mod story;
 pub mod view;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -45,6 +48,8 @@ pub struct Live {
     pub gates: Gates,
     /// Whether pages get through.
     pub emergency: watch::Receiver<emergency::Status>,
+    /// How long a page may take before it is late.
+    pub late_after: Duration,
     /// By what a pass of the reconciler is ordered; nothing if it does not run.
     pub reconciler: Option<reconcile::Trigger>,
     /// How the vendors and the reconciler are doing, and what was counted.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::alarms::{self, AlarmView};
 use super::view::moment;
 use super::{Live, Operator, Result};
 use crate::clock::now;
@@ -19,7 +20,7 @@ use crate::pagerduty::client::DOOR;
 use crate::store::Queued;
 
 /// How crosspage is doing. What only a running one knows is left out where a command has opened the store.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct StatusView {
     /// The version that runs.
     pub version: String,
@@ -27,8 +28,10 @@ pub struct StatusView {
     pub started_at: Option<jiff::Timestamp>,
     /// Why no webhooks are taken, if none are.
     pub not_ready: Option<String>,
+    /// What wants somebody's attention, the most urgent first.
+    pub alarms: Vec<AlarmView>,
     /// How many pages have not gone out in time.
-    pub late_pages: usize,
+    pub late_pages: u64,
     /// Opsgenie, and what is bound for it.
     pub opsgenie: VendorView,
     /// PagerDuty, and what is bound for it.
@@ -57,6 +60,8 @@ pub struct StatusView {
 /// One vendor, and what is bound for it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct VendorView {
+    /// How it takes our calls; nothing if crosspage does not run.
+    pub state: Option<VendorStateView>,
     /// Why no calls are made, if none are.
     pub stopped: Option<String>,
     /// For how many seconds more no calls are made, since the vendor asked for that.
@@ -78,6 +83,46 @@ pub struct VendorView {
     pub oldest: Option<jiff::Timestamp>,
 }
 
+/// How a vendor takes our calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum VendorStateView {
+    /// None was made yet.
+    NotCalled,
+    /// It does what it is asked.
+    TakesCalls,
+    /// It asks for fewer calls, so none are made for a while.
+    Waits,
+    /// The last call has failed.
+    Fails,
+    /// It refuses the key or the automation user, so none are made but to see whether it still does.
+    Refuses,
+}
+
+impl VendorStateView {
+    fn of(standing: &Standing, health: &VendorHealth) -> Self {
+        let failed_at = health.last_failure.as_ref().map(|failed| failed.at);
+        match health.last_success {
+            _ if standing.paused.is_some() => Self::Refuses,
+            _ if standing.held_for.is_some() => Self::Waits,
+            succeeded_at if failed_at > succeeded_at => Self::Fails,
+            Some(_) => Self::TakesCalls,
+            None => Self::NotCalled,
+        }
+    }
+
+    /// A few words for people.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::NotCalled => "not called yet",
+            Self::TakesCalls => "takes calls",
+            Self::Waits => "asks us to wait",
+            Self::Fails => "fails",
+            Self::Refuses => "refuses our calls",
+        }
+    }
+}
+
 /// A call that failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FailedCallView {
@@ -90,7 +135,7 @@ pub struct FailedCallView {
 }
 
 /// What the reconciler has seen, and how it went.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ReconcilerView {
     /// The last time that both sides were looked at.
     pub last_pass: Option<PassView>,
@@ -188,11 +233,12 @@ impl Operator {
         let room = self.store.room();
         let live = self.live.as_ref();
         let vendor = |system: System| VendorView::of(summary.queued(system), live.map(|live| live.vendor(system)));
-        Ok(StatusView {
+        let mut status = StatusView {
+            alarms: Vec::new(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started_at: live.map(|live| moment(live.started_at)),
             not_ready: self.store.ready().err().map(|error| error.kind().to_owned()),
-            late_pages: live.map_or(0, |live| live.emergency.borrow().late),
+            late_pages: live.map_or(0, |live| live.emergency.borrow().late as u64),
             opsgenie: vendor(System::Opsgenie),
             pagerduty: vendor(System::PagerDuty),
             webhooks_off: live.and_then(Live::webhooks_off),
@@ -204,7 +250,9 @@ impl Operator {
             paused_links: summary.paused_links,
             store_bytes: room.size,
             free_bytes: room.free,
-        })
+        };
+        status.alarms = alarms::of(&status);
+        Ok(status)
     }
 
     /// All metrics, as [`CONTENT_TYPE`](crate::metrics::CONTENT_TYPE) has it; nothing if crosspage does not run here.
@@ -283,6 +331,7 @@ impl VendorView {
         };
         let Some((standing, stopped, health)) = live else { return queue };
         Self {
+            state: Some(VendorStateView::of(&standing, &health)),
             stopped,
             held_for_s: standing.held_for.map(|span| span.as_secs() + u64::from(span.subsec_nanos() > 0)),
             calls_left: Some(standing.calls_left.floor() as i64),

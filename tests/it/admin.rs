@@ -1,5 +1,7 @@
 //! The operator's listener: who is let in, and what the API tells and does.
 
+use std::time::Duration;
+
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use simulators::Fault;
@@ -122,6 +124,36 @@ async fn lists_come_a_page_at_a_time_and_whole() {
         found.dedup();
         assert!(found.iter().all(|alert| alerts.contains(alert)) && found.len() == count, "each once: {path}");
     }
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_that_are_late_are_listed_with_what_keeps_them() {
+    let mut plan = Plan::new();
+    plan.tuning.emergency.after = Duration::from_millis(50);
+    plan.tuning.emergency.look_every = Duration::from_millis(10);
+    let world = plan.start().await;
+    world.pagerduty.model().faults.times("POST", "/incidents", Fault::status(403), 1);
+    let given_up = world.alert("Disk full");
+    world.until("it is given up", async || json_of(get(&world, "/api/v1/status")).await["dead_letters"] == 1).await;
+    world.pagerduty.model().faults.always("", "/incidents", Fault::status(503));
+    let waits = world.alert("CPU busy");
+    world.until("both are late", async || json_of(get(&world, "/api/v1/status")).await["late_pages"] == 2).await;
+    let status = json_of(get(&world, "/api/v1/status")).await;
+    let codes: Vec<_> = status["alarms"].as_array().unwrap().iter().map(|alarm| alarm["code"].clone()).collect();
+    assert!(codes.contains(&json!("late_pages")) && codes.contains(&json!("dead_letters")), "{codes:?}");
+
+    let first = json_of(get(&world, "/api/v1/late-pages?limit=1")).await;
+    assert_eq!((&first["items"][0]["alert"], &first["items"][0]["given_up"]), (&json!(given_up), &json!(true)));
+    assert_eq!(first["items"][0]["message"], "Disk full");
+    assert!(first["items"][0]["reason"].as_str().unwrap().starts_with("it was given up: 403"), "{first:#}");
+    let next = first["next"].as_str().unwrap();
+    let second = json_of(get(&world, &format!("/api/v1/late-pages?limit=5&after={next}"))).await;
+    assert_eq!(second["items"].as_array().unwrap().len(), 1, "{second:#}");
+    assert_eq!((&second["items"][0]["alert"], &second["items"][0]["given_up"]), (&json!(waits), &json!(false)));
+    assert_eq!(second["next"], Value::Null);
+    refused(get(&world, "/api/v1/late-pages?after=soon"), 400, "unclear").await;
+    world.pagerduty.model().faults.clear();
     world.end().await;
 }
 

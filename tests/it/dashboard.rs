@@ -148,7 +148,7 @@ async fn webhooks_that_are_off_are_an_alarm_until_they_come() {
     assert_eq!(status(&world).await["webhooks_off"], Value::Null);
 
     switch_webhooks(&world, false);
-    until_told(&world, "PagerDuty's webhooks are off").await;
+    until_told(&world, "webhooks are off").await;
     assert!(!page(&world, "/").await.contains(QUIET));
     let off = status(&world).await["webhooks_off"].as_str().unwrap().to_owned();
     assert!(off.contains("PWHS001 was switched off by a person"), "{off}");
@@ -157,7 +157,7 @@ async fn webhooks_that_are_off_are_an_alarm_until_they_come() {
 
     // There is none to such an address, which is as bad, unless they come by another way.
     on_subscription(&world, Request::new("DELETE", SUBSCRIPTION));
-    until_told(&world, "no subscription posts to an address that ends in /pd-webhook").await;
+    until_told(&world, "No subscription posts to an address that ends in /pd-webhook").await;
     let body = from_pagerduty("one", "incident.acknowledged", "P1").to_string();
     let door = format!("http://{}/pd-webhook", world.app().address());
     let signature = sign(&secret, &body);
@@ -179,7 +179,7 @@ async fn passes_that_fail_again_are_an_alarm_and_a_single_one_is_none() {
         assert_eq!(status(&world).await["reconciler"]["failing"]["passes"], passes);
         let overview = page(&world, "/").await;
         assert_eq!(overview.contains(QUIET), is_quiet, "after {passes}: {overview}");
-        assert_eq!(overview.contains("<bdi>alerts: 500"), !is_quiet, "after {passes}: {overview}");
+        assert_eq!(overview.contains("What failed last: alerts: 500"), !is_quiet, "after {passes}: {overview}");
         assert!(overview.contains("Passes that failed</dt><dd>"), "{overview}");
     }
     world.opsgenie.model().faults.clear();

@@ -20,8 +20,9 @@ use utoipa::{IntoParams, OpenApi};
 
 use super::State;
 use crate::metrics;
+use crate::operator::late::LatePageView;
 use crate::operator::status::StatusView;
-use crate::operator::view::{Problem, ProblemText, ReconcileOrder, ReconciledView, WaitingView};
+use crate::operator::view::{Listed, Problem, ProblemText, ReconcileOrder, ReconciledView, WaitingView};
 use crate::operator::{LONGEST_PAGE, OperatorError};
 
 /// All routes of the API.
@@ -31,6 +32,7 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
         web::scope("/api/v1")
             .service(web::resource("/status").route(web::get().to(status)))
             .service(web::resource("/reconcile").route(web::post().to(reconcile)))
+            .service(web::resource("/late-pages").route(web::get().to(late_pages)))
             .service(web::resource("/waiting").route(web::get().to(waiting)))
             .configure(links::routes)
             .configure(letters::routes)
@@ -48,6 +50,7 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
     ),
     paths(
         status,
+        late_pages,
         waiting,
         reconcile,
         links::list,
@@ -109,6 +112,13 @@ async fn for_prometheus(state: web::Data<State>) -> Result<HttpResponse, Refused
 #[utoipa::path(get, path = "/api/v1/status", tag = "status", responses((status = 200, body = StatusView)))]
 async fn status(state: web::Data<State>) -> Answer<StatusView> {
     Ok(web::Json(state.operator.status().await?))
+}
+
+/// The pages that have not gone out in time, longest owed first, each with what keeps it.
+#[utoipa::path(get, path = "/api/v1/late-pages", tag = "status", params(Place),
+    responses((status = 200, body = Listed<LatePageView>), (status = 400, body = Problem)))]
+async fn late_pages(state: web::Data<State>, place: web::Query<Place>) -> Answer<Listed<LatePageView>> {
+    Ok(web::Json(state.operator.late_pages(place.after.as_deref(), place.limit).await?))
 }
 
 /// Notes that wait for incidents which are being created, in the order they came.

@@ -16,7 +16,8 @@ use serde::Deserialize;
 use tracing::error;
 
 use super::State;
-use crate::operator::status::FailingView;
+use crate::operator::alarms::AlarmView;
+use crate::operator::late::LatePageView;
 use crate::operator::view::{DeadLetterView, EntryView, LinkView, QuarantinedView};
 use crate::operator::{LONGEST_PAGE, OperatorError, Which};
 use frame::Frame;
@@ -29,9 +30,6 @@ const PAGE: usize = 50;
 
 /// How many of each kind the first page shows; the others are on the kind's own page.
 const FEW: usize = 5;
-
-/// After how many passes of the reconciler that failed somebody should look. After one, the next makes up for it.
-const TOO_MANY: u64 = 2;
 
 /// How many open links the first page shows.
 const SOME: usize = 25;
@@ -53,45 +51,38 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
 #[template(path = "admin/pages/templates/overview.html")]
 struct Overview {
     frame: Frame,
+    /// Some of the late pages, those of the other lists likewise: how many there are, the status tells.
+    late: Vec<LatePageView>,
     letters: Vec<DeadLetterView>,
     quarantined: Vec<QuarantinedView>,
-    /// Some of the paused links: how many there are, the status tells.
     paused: Vec<LinkView>,
     open: Vec<LinkView>,
     open_count: String,
 }
 
 impl Overview {
-    /// Whether somebody should do something.
-    fn is_quiet(&self) -> bool {
-        let status = &self.frame.status;
-        let nothing_given_up = status.dead_letters == 0 && status.quarantined == 0 && status.paused_links == 0;
-        let all_goes_out = status.opsgenie.stopped.is_none() && status.pagerduty.stopped.is_none();
-        let all_is_heard = status.not_ready.is_none() && status.webhooks_off.is_none() && self.failing().is_none();
-        nothing_given_up && all_goes_out && all_is_heard && status.late_pages == 0
-    }
-
-    /// The reconciler's passes, if they fail for a reason that is not told already: they do where a vendor is stopped.
-    fn failing(&self) -> Option<&FailingView> {
-        let status = &self.frame.status;
-        let failing = status.reconciler.as_ref().and_then(|reconciler| reconciler.failing.as_ref());
-        let is_told = status.opsgenie.stopped.is_some() || status.pagerduty.stopped.is_some();
-        failing.filter(|failing| failing.passes >= TOO_MANY && !is_told)
+    /// Whether an alarm is told by a list of its own, where something can be done about each item.
+    fn is_listed(&self, alarm: &AlarmView) -> bool {
+        ["dead_letters", "quarantined", "paused_links"].contains(&alarm.code.as_str())
     }
 }
 
 async fn overview(state: web::Data<State>) -> Result<HttpResponse, Unshown> {
     let frame = Frame::of(&state, "Overview", "/").await?;
+    let late = state.operator.late_pages(None, FEW).await?.items;
     let letters = state.operator.dead_letters(None, FEW).await?.items;
     let quarantined = state.operator.quarantine(None, FEW).await?.items;
     let listed = state.operator.links(Which::Open, None, LONGEST_PAGE).await?;
     let mut open = listed.items;
     let more = if listed.next.is_some() { " or more" } else { "" };
     let open_count = format!("{}{more}", open.len());
-    let paused: Vec<_> = open.iter().filter(|link| link.paused.is_some()).take(FEW).cloned().collect();
+    let paused = match frame.status.paused_links {
+        0 => Vec::new(),
+        _ => state.operator.links(Which::Paused, None, FEW).await?.items,
+    };
     open.sort_by_key(|link| std::cmp::Reverse(link.changed_at));
     open.truncate(SOME);
-    Ok(shown(&Overview { frame, letters, quarantined, paused, open, open_count }))
+    Ok(shown(&Overview { frame, late, letters, quarantined, paused, open, open_count }))
 }
 
 /// From where on a list is shown.

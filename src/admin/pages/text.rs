@@ -4,6 +4,7 @@ use std::fmt;
 
 use askama::filters::Escaper;
 
+use crate::operator::status::VendorStateView;
 use crate::operator::view::{LinkView, PageView, SideView};
 use crate::telemetry::is_unseen;
 
@@ -72,6 +73,16 @@ pub(super) fn tone(side: &SideView) -> &'static str {
         Some(Status::Acknowledged) => "acknowledged",
         Some(Status::Resolved) => "resolved",
         None => "unknown",
+    }
+}
+
+/// The same for how a vendor takes our calls.
+pub(super) fn tone_of_vendor(state: &VendorStateView) -> &'static str {
+    match state {
+        VendorStateView::NotCalled => "",
+        VendorStateView::TakesCalls => "good",
+        VendorStateView::Waits | VendorStateView::Fails => "warn",
+        VendorStateView::Refuses => "bad",
     }
 }
 

@@ -82,8 +82,8 @@ async fn webhooks_that_are_switched_off_show_as_it_happens() {
     browser.until_shown("#attention", "Nothing. Every page has gone out").await;
     switch_webhooks(&world, false);
     world.opsgenie.model().faults.always("GET", "/v2/alerts", Fault::status(500));
-    browser.until_shown("#webhooks-off", "Subscription PWHS001 was switched off by a person").await;
-    browser.until_shown("#passes-fail", "alerts: 500").await;
+    browser.until_shown("#alarm-webhooks_off", "Subscription PWHS001 was switched off by a person").await;
+    browser.until_shown("#alarm-passes_fail", "alerts: 500").await;
     browser.until_shown("#reconciler", "fails").await;
     browser.screenshots("alarmed").await;
     switch_webhooks(&world, true);

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use simulators::Fault;
 use simulators::opsgenie::NewAlert;
 
@@ -37,6 +37,8 @@ async fn a_bad_night_is_mended_without_a_stop() {
     until("the page was given up", || process.output().contains("was given up"));
     let letters = asked_json(&stage, &process, &["dead-letters", "list"], 0);
     assert_eq!((letters[0]["alert"].as_str(), letters[0]["action"].as_str()), (Some(&*alert), Some("create")));
+    let told = asked(&stage, &process, &["status"], 1);
+    assert!(told.starts_with("! 1 command was given up. ") && told.contains("Given up: 1."), "{told}");
     let number = letters[0]["number"].to_string();
     let redriven = asked(&stage, &process, &["dead-letters", "redrive", &number], 0);
     assert!(redriven.ends_with("goes on.\n"), "at once: {redriven}");
@@ -58,6 +60,9 @@ async fn a_bad_night_is_mended_without_a_stop() {
         format!("The commands for alert {alert} go on.\n")
     );
     until("the note has come through", || stage.incident_notes(&incident).len() == 1);
+    let told = asked(&stage, &process, &["status"], 0);
+    assert!(told.starts_with("Nothing wants attention.\n") && told.contains("PagerDuty: takes calls"), "{told}");
+    assert_eq!(asked_json(&stage, &process, &["status"], 0)["late"], json!([]));
 
     let looked = asked_json(&stage, &process, &["reconcile", "--dry-run"], 0);
     assert_eq!((looked["dry_run"].as_bool(), looked["incidents"].as_u64()), (Some(true), Some(1)));
