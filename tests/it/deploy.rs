@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::thread;
 
 use serde_json::{Value, json};
@@ -152,12 +154,69 @@ fn every_secret_comes_from_a_file_that_is_there() {
     for name in &given {
         let file = format!("/etc/crosspage/secrets/{name}");
         assert!(loaded.contains(&format!("{name}:{file}").as_str()), "{name} is not loaded");
-        let told = format!("\n{}_FILE={file}\n", name.to_uppercase());
-        assert!(text("deploy/systemd/crosspage-command").contains(&told), "commands are not told {name}");
     }
     for (name, template) in templates() {
         assert!(!template.contains("kind: Secret"), "{name} makes a Secret: what is given to Helm lies in its release");
     }
+}
+
+/// What `crosspage-command` runs on a host with these secrets, where the service is active or not: a line an argument, and
+/// before them the settings that the command is given.
+fn command_on_a_host(is_active: bool) -> Vec<String> {
+    let host = tempfile::tempdir().unwrap();
+    let at = |path: &str| host.path().join(path);
+    let script = |path: &str, text: &str| {
+        fs::write(at(path), format!("#!/bin/sh\n{text}\n")).unwrap();
+        fs::set_permissions(at(path), fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    fs::create_dir_all(at("etc/secrets")).unwrap();
+    for secret in ["pagerduty_api_key", "admin_token"] {
+        fs::write(at("etc/secrets").join(secret), "hunter2").unwrap();
+    }
+    fs::write(at("etc/crosspage.env"), "PAGERDUTY_USER='Cross Page'\n").unwrap();
+    script("systemctl", if is_active { "exit 0" } else { "exit 3" });
+    script("systemd-run", "printf '%s\\n' \"$@\"");
+    script("crosspage", "env; printf '%s\\n' \"$@\"");
+    let told = text("deploy/systemd/crosspage-command")
+        .replace("/etc/crosspage", at("etc").to_str().unwrap())
+        .replace("/usr/local/bin/crosspage", at("crosspage").to_str().unwrap());
+    script("command", &told);
+    let path = format!("{}:{}", host.path().display(), std::env::var("PATH").unwrap());
+    let arguments = ["links", "pause", "A", "--reason", "two words"];
+    let ran = Command::new(at("command")).args(arguments).env_clear().env("PATH", path).output().unwrap();
+    assert!(ran.status.success(), "{ran:?}");
+    let said = String::from_utf8(ran.stdout).unwrap().replace(host.path().to_str().unwrap(), "");
+    assert!(!said.contains("hunter2"), "{said}");
+    assert!(said.ends_with("links\npause\nA\n--reason\ntwo words\n"), "{said}");
+    said.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn commands_have_the_settings_of_the_service_whether_it_runs_or_not() {
+    let running = command_on_a_host(true);
+    for told in [
+        "PAGERDUTY_USER=Cross Page",
+        "DATABASE_URL=sled:///var/lib/crosspage/data",
+        "PAGERDUTY_API_KEY_FILE=/etc/secrets/pagerduty_api_key",
+        "ADMIN_TOKEN_FILE=/etc/secrets/admin_token",
+    ] {
+        assert!(running.iter().any(|line| line == told), "{told}: {running:#?}");
+    }
+
+    let alone = command_on_a_host(false);
+    let unit = alone.iter().find_map(|line| line.strip_prefix("--unit=")).unwrap();
+    for told in [
+        "--property=DynamicUser=yes",
+        "--property=EnvironmentFile=/etc/crosspage.env",
+        "--setenv=DATABASE_URL=sled:///var/lib/crosspage/data",
+        "--property=LoadCredential=pagerduty_api_key:/etc/secrets/pagerduty_api_key",
+        &format!("--setenv=PAGERDUTY_API_KEY_FILE=/run/credentials/{unit}.service/pagerduty_api_key"),
+        &format!("--setenv=ADMIN_TOKEN_FILE=/run/credentials/{unit}.service/admin_token"),
+    ] {
+        assert!(alone.iter().any(|line| line == told), "{told}: {alone:#?}");
+    }
+    let unit = text("deploy/systemd/crosspage.service");
+    assert_eq!(settings(&unit, "Environment")[0], "DATABASE_URL=sled://%S/crosspage/data");
 }
 
 #[test]
