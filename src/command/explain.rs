@@ -10,7 +10,7 @@ use crate::operator::story::{Chapter, Deed, DeedState, Heard, Story};
 /// Whose story is told.
 #[derive(Debug, Args)]
 pub struct Command {
-    /// An alert's id or short number, an incident's id, or a part of a headline that only one alert has.
+    /// An alert's id or short number, an incident's id or number, or a part of a headline that only one alert has.
     id: String,
     #[command(flatten)]
     format: Format,
