@@ -20,7 +20,7 @@ use crate::emergency;
 use crate::engine::{AlertId, IncidentId, Reason, System, Timestamp};
 use crate::health::Health;
 use crate::reconcile;
-use crate::store::{QuarantinedHead, Recorded, Store, StoreError, Verdict};
+use crate::store::{QuarantinedHead, Recorded, Store, StoreError, Unlinking, Verdict};
 use replay::Replayed;
 use story::Story;
 use view::{
@@ -172,10 +172,17 @@ impl Operator {
         self.ordered(alert, &recorded).await
     }
 
-    /// Ends a link for good.
+    /// Ends a link for good. One whose page is being sent is refused: nobody would resolve the incident.
     pub async fn unlink(&self, alert: &AlertId) -> Result<UnlinkedView> {
-        let ended = self.store.unlink(alert, now()).await?.ok_or_else(|| no_link(alert))?;
-        Ok(UnlinkedView { alert: alert.clone(), entries: ended.entries.len(), dead_letters: ended.letters.len() })
+        match self.store.unlink(alert, now()).await? {
+            Unlinking::NoLink => Err(no_link(alert)),
+            Unlinking::PageOnItsWay => Err(OperatorError::Conflict(format!(
+                "The page for alert {alert} is being sent: try again in a moment."
+            ))),
+            Unlinking::Ended { entries, letters } => {
+                Ok(UnlinkedView { alert: alert.clone(), entries: entries.len(), dead_letters: letters.len() })
+            }
+        }
     }
 
     /// Links an alert with an incident by hand: one from before crosspage first ran, or whose link was ended. Nobody is paged;

@@ -49,8 +49,8 @@ pub use book::SCHEMA;
 pub use by_hand::ByHand;
 pub use error::StoreError;
 pub use types::{
-    Claim, DeadLetter, Decide, Discarded, DueByClass, Ended, Form, Late, LatePage, PrunePlace, Pruned, Quarantined,
-    QuarantinedHead, Queued, Recorded, Room, Settings, Summary, TimelineEntry, Verdict, Waits,
+    Claim, DeadLetter, Decide, Discarded, DueByClass, Form, Late, LatePage, PrunePlace, Pruned, Quarantined,
+    QuarantinedHead, Queued, Recorded, Room, Settings, Summary, TimelineEntry, Unlinking, Verdict, Waits,
 };
 pub use url::{DatabaseUrl, DatabaseUrlError};
 

@@ -1,7 +1,7 @@
 //! What an operator may do by a handle on the store.
 
 use super::{
-    DeadLetter, Discarded, Ended, Quarantined, QuarantinedHead, Recorded, Store, StoreError, TimelineEntry, Waits,
+    DeadLetter, Discarded, Quarantined, QuarantinedHead, Recorded, Store, StoreError, TimelineEntry, Unlinking, Waits,
 };
 use crate::engine::{AlertId, Entry, Event, IncidentId, Link, Order, Reason, System, Timestamp};
 
@@ -55,11 +55,11 @@ impl Store {
     }
 
     /// Ends an alert's link for good: nothing is passed on any more, what was still to be done or had been given up is dropped,
-    /// and nothing pages for the alert again. Returns nothing if there is no such link. `now` is by our clock.
+    /// and nothing pages for the alert again. A link whose page may be on its way stays as it is. `now` is by our clock.
     ///
     /// # Errors
     /// Fatal ones only.
-    pub async fn unlink(&self, alert: &AlertId, now: Timestamp) -> Result<Option<Ended>, StoreError> {
+    pub async fn unlink(&self, alert: &AlertId, now: Timestamp) -> Result<Unlinking, StoreError> {
         let alert = alert.clone();
         self.ask(None, move |book| book.unlink(&alert, now)).await
     }

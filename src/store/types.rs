@@ -215,13 +215,21 @@ pub struct Discarded {
     pub parked: Vec<Entry>,
 }
 
-/// What ended with a link.
+/// What came of the order to end a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ended {
-    /// What was still to be done for it, and was dropped.
-    pub entries: Vec<Entry>,
-    /// What had been given up, and was discarded.
-    pub letters: Vec<DeadLetter>,
+pub enum Unlinking {
+    /// There is no such link.
+    NoLink,
+    /// Its page may have been sent, and nobody knows yet which incident came of it: if it ended now, that incident would page,
+    /// and nothing would ever resolve it.
+    PageOnItsWay,
+    /// It is ended.
+    Ended {
+        /// What was still to be done for it, and was dropped.
+        entries: Vec<Entry>,
+        /// What had been given up, and was discarded.
+        letters: Vec<DeadLetter>,
+    },
 }
 
 /// Where a pass of pruning goes on. A pass need not be finished: another one finds what it left.

@@ -138,10 +138,10 @@ pub(super) async fn resume(state: web::Data<State>, alert: web::Path<AlertId>) -
     Ok(web::Json(state.operator.resume(&alert).await?))
 }
 
-/// End a link for good: nothing is passed on any more, and nothing pages for the alert again.
+/// End a link for good: nothing is passed on any more, and nothing pages for the alert again. Refused while its page is being sent.
 #[utoipa::path(post, path = "/api/v1/links/{alert}/unlink", tag = "links",
     params(("alert" = String, Path, description = "The alert's id.")),
-    responses((status = 200, body = UnlinkedView), (status = 404, body = Problem)))]
+    responses((status = 200, body = UnlinkedView), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(super) async fn unlink(state: web::Data<State>, alert: web::Path<AlertId>) -> Answer<UnlinkedView> {
     Ok(web::Json(state.operator.unlink(&alert).await?))
 }

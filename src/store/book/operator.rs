@@ -4,11 +4,11 @@ use std::ops::ControlFlow;
 
 use super::Book;
 use super::decisions::of_ours;
-use crate::engine::outbox::{DropReason, Outcome};
+use crate::engine::outbox::{DropReason, Outcome, Step};
 use crate::engine::{
     Action, AlertId, Entry, Event, EventBody, Link, Order, Ordered, Reason, Settled, System, Timestamp,
 };
-use crate::store::types::{DeadLetter, Discarded, Ended, Recorded};
+use crate::store::types::{DeadLetter, Discarded, Recorded, Unlinking};
 use crate::store::{StoreError, keys};
 
 impl Book {
@@ -100,14 +100,18 @@ impl Book {
     }
 
     /// Ends a link: what was still to be done for it is dropped, what was given up for it is discarded, and it stays as a
-    /// tombstone until it is pruned. Returns nothing if there is no such link. `now` is by our clock.
+    /// tombstone until it is pruned. A link whose page may be on its way stays as it is. `now` is by our clock.
     ///
     /// # Errors
     /// Fatal ones only.
-    pub fn unlink(&mut self, alert: &AlertId, now: Timestamp) -> Result<Option<Ended>, StoreError> {
+    pub fn unlink(&mut self, alert: &AlertId, now: Timestamp) -> Result<Unlinking, StoreError> {
         self.transact(|book| {
             if !book.table.has(&keys::link(alert))? {
-                return Ok(None);
+                return Ok(Unlinking::NoLink);
+            }
+            let bound = book.lane(System::PagerDuty, alert)?;
+            if bound.iter().any(|entry| is_create(entry) && entry.step != Step::Ready) {
+                return Ok(Unlinking::PageOnItsWay);
             }
             let mut entries = book.take_lane(System::Opsgenie, alert)?;
             entries.extend(book.take_lane(System::PagerDuty, alert)?);
@@ -119,7 +123,7 @@ impl Book {
                 letters.push(letter);
             }
             book.follow_order(alert.clone(), Order::Unlink, now)?;
-            Ok(Some(Ended { entries, letters }))
+            Ok(Unlinking::Ended { entries, letters })
         })
     }
 
@@ -169,4 +173,8 @@ impl Book {
         }
         Ok(taken)
     }
+}
+
+fn is_create(entry: &Entry) -> bool {
+    matches!(entry.command.action, Action::Create(_))
 }

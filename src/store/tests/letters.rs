@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::bench::*;
 use crate::engine::outbox::DropReason;
 use crate::engine::{Entry, EventBody, Outcome, Page, Reason, Step, System};
-use crate::store::PrunePlace;
+use crate::store::{PrunePlace, StoreError, Unlinking};
 
 on_both_backends! {
     a_redriven_creation_goes_first_and_what_was_parked_follows_in_order
@@ -18,6 +18,7 @@ on_both_backends! {
     a_letter_is_acted_on_once
     a_letter_without_a_link_can_only_be_discarded
     an_ended_link_takes_all_along_and_stays_as_a_tombstone
+    a_link_whose_page_is_on_its_way_cannot_be_ended
 }
 
 fn letters(bench: &mut Bench) -> Vec<u64> {
@@ -215,8 +216,11 @@ fn an_ended_link_takes_all_along_and_stays_as_a_tombstone(mut bench: Bench) {
     bench.settle_one(System::PagerDuty, dead());
     bench.record(annotated("P1", "to the alert"));
     bench.commit();
-    let ended = bench.book().unlink(&alert_id("A"), NOW).unwrap().unwrap();
-    assert_eq!((ended.entries.len(), ended.letters.len()), (2, 1));
+    let ended = bench.book().unlink(&alert_id("A"), NOW).unwrap();
+    assert!(
+        matches!(&ended, Unlinking::Ended { entries, letters } if (entries.len(), letters.len()) == (2, 1)),
+        "{ended:?}"
+    );
     bench.commit();
     bench.reopen();
     assert!(letters(&mut bench).is_empty() && bench.book().entries(&alert_id("A")).unwrap().is_empty());
@@ -225,13 +229,37 @@ fn an_ended_link_takes_all_along_and_stays_as_a_tombstone(mut bench: Bench) {
     let tombstone = bench.book().link(&alert_id("A")).unwrap().unwrap();
     assert!(tombstone.unlinked && tombstone.page == Page::Withheld);
     assert_eq!(bench.story("A").last().unwrap(), "unlink");
-    assert_eq!(bench.book().unlink(&alert_id("Z"), NOW).unwrap(), None);
+    assert_eq!(bench.book().unlink(&alert_id("Z"), NOW).unwrap(), Unlinking::NoLink);
     // It goes when everything else of its age does.
     assert_eq!(bench.book().prune(NOW, PrunePlace::default(), 10).unwrap().links, 0);
     let later = NOW.plus(Duration::from_secs(1));
     assert_eq!(bench.book().prune(later, PrunePlace::default(), 10).unwrap().links, 0, "its alert is open");
     bench.record(closed("A"));
     assert_eq!(bench.book().prune(later, PrunePlace::default(), 10).unwrap().links, 1);
+}
+
+fn a_link_whose_page_is_on_its_way_cannot_be_ended(mut bench: Bench) {
+    bench.record(created("A"));
+    bench.commit();
+    let [claim] = bench.claim(System::PagerDuty).try_into().unwrap();
+    let sending = Entry { step: Step::Sending { sent_at: NOW }, ..claim.entry };
+    bench.book().save(sending.clone()).unwrap();
+    let refused = |bench: &mut Bench| bench.book().unlink(&alert_id("A"), NOW).unwrap() == Unlinking::PageOnItsWay;
+    assert!(refused(&mut bench));
+    // It is looked for after it was not answered, and after a start.
+    bench.book().release(Entry { step: Step::Unsure { since: NOW }, ..sending }).unwrap();
+    assert!(refused(&mut bench));
+    bench.commit();
+    bench.reopen();
+    assert!(refused(&mut bench));
+    assert_eq!(bench.book().entries(&alert_id("A")).unwrap().len(), 1, "nothing is dropped");
+    assert!(!bench.book().link(&alert_id("A")).unwrap().unwrap().unlinked);
+    let [claim] = bench.claim(System::PagerDuty).try_into().unwrap();
+    bench.book().save(Entry { step: Step::Ready, ..claim.entry.clone() }).unwrap();
+    // Whoever has claimed it may not send it any more.
+    assert!(matches!(bench.book().unlink(&alert_id("A"), NOW).unwrap(), Unlinking::Ended { .. }));
+    let late = bench.book().save(Entry { step: Step::Sending { sent_at: NOW }, ..claim.entry });
+    assert!(matches!(late, Err(StoreError::NotClaimed { .. })), "{late:?}");
 }
 
 #[test]
