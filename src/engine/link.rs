@@ -58,9 +58,13 @@ pub struct Link {
     /// The notes that people wrote, for the link's life.
     #[serde(default)]
     pub heard: Vec<HeardNote>,
-    /// From when on the incident's notes are this link's, by PagerDuty's clock, where it was merged into one that had some.
+    /// From when on the incident's notes are this link's, by PagerDuty's clock, where it was merged into one that had some, or
+    /// was linked by hand.
     #[serde(default)]
     pub notes_since: Option<Timestamp>,
+    /// From when on the alert's notes are this link's, by Opsgenie's clock, where it was linked by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alert_notes_since: Option<Timestamp>,
     /// The last mark given to a command; see [`Link::mark`].
     #[serde(default)]
     pub marks: u64,
@@ -253,6 +257,7 @@ impl Link {
             written: Vec::new(),
             heard: Vec::new(),
             notes_since: None,
+            alert_notes_since: None,
             marks: 0,
             fuse: Fuse::default(),
             paused: None,

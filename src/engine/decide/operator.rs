@@ -61,11 +61,14 @@ fn link(mut draft: Draft<'_>, incident: &IncidentId) -> Decision {
         Page::Dead | Page::Withheld if draft.link.alert_deleted => return draft.done(Reason::AlertDeleted),
         Page::Dead | Page::Withheld => {}
     }
+    let at = draft.event.received_at;
     let born = Known { status: Status::Open, at: None, by_the_second: false };
     let link = &mut draft.link;
     link.page = Page::Standing(incident.clone());
     link.incident_number = None;
     (link.unlinked, link.redriven, link.told_superseded) = (false, false, false);
+    // What people wrote before was not written for the other side, and may be much.
+    (link.notes_since, link.alert_notes_since) = (Some(at), Some(at));
     for system in [System::Opsgenie, System::PagerDuty] {
         *link.side_mut(system) = Side { known: Some(born), ..Side::default() };
     }

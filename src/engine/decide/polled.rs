@@ -174,6 +174,10 @@ fn alert_notes(link: &Link, event: &Event, notes: &[SeenNote], policy: &Policy) 
     if matches!(link.page, Page::Joining | Page::Withheld) {
         return unchanged(link, Reason::NoDrift);
     }
+    // Of a link that was made by hand, what was written before is not to be passed on. Neither is what does not tell its time:
+    // its webhook will.
+    let since = link.alert_notes_since;
+    let is_before = |at: Option<Timestamp>| since.is_some_and(|since| at.is_none_or(|at| at < since));
     let ours = |note: &SeenNote| policy.identity.is_ours(System::Opsgenie, &note.by);
     let mut by_text: BTreeMap<TextHash, Vec<usize>> = BTreeMap::new();
     for (at, note) in notes.iter().enumerate() {
@@ -185,13 +189,14 @@ fn alert_notes(link: &Link, event: &Event, notes: &[SeenNote], policy: &Policy) 
         let heard = |n: &&HeardNote| {
             let by_author = |at: &usize| n.hash == TextHash::of(&[text::who(&notes[*at].by), &notes[*at].text]);
             let same = n.text.as_ref().map_or_else(|| places.iter().any(by_author), |text| *text == hash);
-            n.system == System::Opsgenie && same
+            n.system == System::Opsgenie && same && !is_before(Some(n.at))
         };
         let mine = places.iter().filter(|at| ours(&notes[**at])).count();
         // Where the vendor does not say that a note is ours, it counts among the others'.
         let unmarked = link.written.iter().filter(written).count().saturating_sub(mine);
         let accounted = link.heard.iter().filter(heard).count() + unmarked;
-        missing.extend(places.into_iter().filter(|at| !ours(&notes[*at])).skip(accounted));
+        let theirs = places.into_iter().filter(|at| !ours(&notes[*at]) && !is_before(notes[*at].at));
+        missing.extend(theirs.skip(accounted));
     }
     missing.sort_unstable();
     for at in missing {
@@ -227,9 +232,9 @@ fn incident_notes(link: &Link, event: &Event, incident: &IncidentId, notes: &[Se
         let id = note.id.as_deref().filter(|id| !is_known(id))?;
         // Lists tell the second only; in doubt, a note too many is better than one too few.
         let second = |at: Timestamp| at.as_millis().div_euclid(1000);
-        let before_merge = matches!((note.at, link.notes_since), (Some(at), Some(since)) if second(at) < second(since));
+        let is_before = matches!((note.at, link.notes_since), (Some(at), Some(since)) if second(at) < second(since));
         // What we write to an incident is known by its answer, and need not be put down again.
-        if before_merge || policy.identity.is_ours(System::PagerDuty, &note.by) {
+        if is_before || policy.identity.is_ours(System::PagerDuty, &note.by) {
             return None;
         }
         // One that we are writing right now, and whose answer is still to come.

@@ -1,6 +1,6 @@
 //! What becomes of what was given up, as far as the link goes.
 
-use super::super::super::event::{Order, Ordered, Polled, Seen};
+use super::super::super::event::{Order, Ordered, Polled, Seen, SeenNote};
 use super::super::super::outbox::steps::{self, Next};
 use super::*;
 
@@ -291,6 +291,41 @@ fn a_link_by_hand_pages_nobody_and_brings_both_sides_together() {
         assert_eq!(told, states.iter().collect::<Vec<_>>(), "{alert} and {incident}");
         assert_eq!(pair.link().incident(), Some(&incident_id("Q1")));
         assert_eq!(pair.link().facts.message.as_deref(), Some("old"));
+    }
+}
+
+#[test]
+fn a_link_by_hand_leaves_the_notes_of_before_where_they_are() {
+    let note = |id: Option<&str>, text: &str, at| {
+        let by = Actor { name: Some("Jane".into()), person: true, ..Actor::nobody() };
+        SeenNote { id: id.map(str::to_owned), by, text: text.to_owned(), at }
+    };
+    let looked = |seen| {
+        let polled = Polled { alert: alert_id(), read_started: second(70), unfinished: false, seen };
+        event(EventBody::Polled(Box::new(polled)), Actor::nobody())
+    };
+    let in_incident = |notes| looked(Seen::IncidentNotes(incident_id("Q1"), notes));
+    let (since, before, after) = (linked("Q1").received_at, Some(second(-60)), Some(second(60)));
+    let hears = |pair: &mut Pair, event, expected: &[&str]| assert_eq!(pair.hear(event).1, expected);
+
+    for is_new in [true, false] {
+        let mut pair = if is_new { Pair::unseen() } else { Pair::open() };
+        if !is_new {
+            // Heard in its earlier life, which must not account for an equal one in this.
+            pair.hear(add_note("hello").at(-60));
+            pair.hear(ordered(Order::Unlink));
+        }
+        pair.hear(linked("Q1"));
+        assert_eq!((pair.link().notes_since, pair.link().alert_notes_since), (Some(since), Some(since)));
+        let mut notes = vec![note(None, "old", before), note(None, "hello", before), note(None, "of no time", None)];
+        hears(&mut pair, looked(Seen::AlertNotes(notes.clone())), &[]);
+        notes.push(note(None, "hello", after));
+        hears(&mut pair, looked(Seen::AlertNotes(notes.clone())), &["PD note [Opsgenie] Jane: hello"]);
+        hears(&mut pair, looked(Seen::AlertNotes(notes)), &[]);
+        let mut notes = vec![note(Some("N1"), "old", before)];
+        hears(&mut pair, in_incident(notes.clone()), &[]);
+        notes.push(note(Some("N2"), "new", after));
+        hears(&mut pair, in_incident(notes), &["OG note [PagerDuty] Jane: new"]);
     }
 }
 
