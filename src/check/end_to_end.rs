@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::delivery::Vendors;
 use crate::engine::outbox::FetchedAlert;
 use crate::engine::outbox::call::{Answer, Failure, IncidentState, PagerDutyCall};
-use crate::engine::{AlertId, Status};
+use crate::engine::{AlertId, ReadLag, Status};
 use crate::http::InvalidSetting;
 use crate::opsgenie::client::NewAlert;
 
@@ -32,14 +32,16 @@ pub struct Patience {
     pub step: Duration,
     /// For PagerDuty's webhook to come in.
     pub webhook: Duration,
-    /// For what cleaning up has asked for.
+    /// For what cleaning up asks for.
     pub clean_up: Duration,
+    /// How long after a change the vendors' reads may not show it: what is missing until then may be there all the same.
+    pub read_lag: ReadLag,
 }
 
 impl Patience {
     /// So long for each step.
     pub fn of(step: Duration) -> Self {
-        Self { step, webhook: step, clean_up: CLEAN_UP_PATIENCE }
+        Self { step, webhook: step, clean_up: CLEAN_UP_PATIENCE, read_lag: ReadLag::default() }
     }
 }
 
@@ -49,8 +51,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Far more than either vendor takes, and short enough for somebody who has pressed Ctrl-C.
 const CLEAN_UP_PATIENCE: Duration = Duration::from_secs(30);
 
-/// Sends a test alert through, and cleans up, also when it has failed or `interrupted` comes to its end first. crosspage must
-/// be running.
+/// What became of what the test has made.
+const CLEANED_UP: &str = "e2e.cleaned_up";
+
+/// Sends a test alert through, and cleans up, also when it has failed or `interrupted` comes to its end first; when it does so
+/// for the second time, cleaning up ends as well. crosspage must be running.
 ///
 /// # Errors
 /// If the vendors' clients cannot be built.
@@ -58,20 +63,34 @@ pub async fn run(
     config: &Config,
     options: &Options,
     report: &mut Report<'_>,
-    interrupted: impl Future<Output = ()>,
+    mut interrupted: impl AsyncFnMut(),
 ) -> Result<(), InvalidSetting> {
     let user = somebody_else(&config.opsgenie.user);
     let test = Test { vendors: vendors(config)?, operator: Operator::of(config), user, options };
     let mut made = Made::default();
     let was_interrupted = tokio::select! {
         biased;
-        () = interrupted => true,
+        () = interrupted() => true,
         () = test.story(&mut made, report) => false,
     };
     if was_interrupted {
         report.add(Finding::failed("e2e", "it was interrupted"));
     }
-    test.clean_up(made, report).await;
+    let enough = async {
+        if !was_interrupted {
+            interrupted().await;
+        }
+        interrupted().await;
+    };
+    let cleaned_up = tokio::select! {
+        biased;
+        cleaned_up = test.clean_up(made) => cleaned_up,
+        () = enough => {
+            let found = "cleaning up was cut short: the test alert and its incident may be open still";
+            Some(Finding::failed(CLEANED_UP, found).way_out(test.by_hand()))
+        }
+    };
+    cleaned_up.into_iter().for_each(|finding| report.add(finding));
     Ok(())
 }
 
@@ -95,11 +114,25 @@ struct Made {
     asked: bool,
     /// Opsgenie's name for that request.
     request: Option<String>,
-    alert: Option<AlertId>,
+    alert: Option<MadeAlert>,
     /// The alert was seen closed.
     closed: bool,
     /// The incident was seen resolved.
     resolved: bool,
+}
+
+/// The test's alert.
+#[derive(Clone)]
+struct MadeAlert {
+    id: AlertId,
+    /// Since when Opsgenie has it, at the latest.
+    known_since: Instant,
+}
+
+impl MadeAlert {
+    fn new(id: AlertId) -> Self {
+        Self { id, known_since: Instant::now() }
+    }
 }
 
 /// Why a step did not come to its end.
@@ -130,7 +163,8 @@ impl Test<'_> {
             }
         };
         report.add(took(Finding::ok(ALERT, format!("Opsgenie has made the test alert {alert}")), started));
-        made.alert = Some(alert.clone());
+        let made_alert = MadeAlert::new(alert.clone());
+        made.alert = Some(made_alert.clone());
 
         const INCIDENT: &str = "e2e.incident";
         let started = Instant::now();
@@ -151,7 +185,7 @@ impl Test<'_> {
 
         const RESOLVED: &str = "e2e.resolved";
         let started = Instant::now();
-        if let Err(trouble) = self.close(&alert).await {
+        if let Err(trouble) = self.close(&made_alert).await {
             let found = trouble.told("Opsgenie did not close the test alert", self.options.patience.step);
             return report.add(Finding::failed(RESOLVED, found).way_out("see what Opsgenie says of it"));
         }
@@ -210,51 +244,46 @@ impl Test<'_> {
         }
     }
 
-    /// Closes the alert, and resolves the incident if that does not do it. Only what the test has made is touched.
-    async fn clean_up(&self, made: Made, report: &mut Report<'_>) {
-        const CHECK: &str = "e2e.cleaned_up";
+    /// Closes the alert, and resolves the incident if that does not do it, or cannot be done. Only what the test has made is
+    /// touched. Nothing is told if there was nothing to clean up.
+    async fn clean_up(&self, made: Made) -> Option<Finding> {
         if !made.asked {
-            return;
+            return None;
         }
         if made.closed && made.resolved {
-            return report.add(Finding::ok(CHECK, "nothing of the test is left open"));
+            return Some(Finding::ok(CLEANED_UP, "nothing of the test is left open"));
         }
-        let by_hand = format!("look for open alerts with the alias {}, and for their incidents", self.alias());
         // Only what is there can be closed.
         let alert = match self.made_of(&made).await {
             Err(Trouble::Call(Failure::Refused { .. })) => {
-                return report.add(Finding::ok(CHECK, "no test alert was made"));
+                return Some(Finding::ok(CLEANED_UP, "no test alert was made"));
             }
             Err(Trouble::Call(_) | Trouble::TooLate) => None,
             Ok(alert) => alert,
         };
-        if !made.closed
-            && let Err(failure) = self.vendors.opsgenie.close_alert_as(self.user, &self.alias()).await
-        {
-            let found = format!("the test alert could not be closed: {}", failure.into_reason());
-            return report.add(Finding::failed(CHECK, found).way_out(by_hand));
-        }
+        let closed = if made.closed { Ok(()) } else { self.close_whatever_comes(alert.as_ref()).await };
+        let patience = self.options.patience.clean_up;
+        let closed = closed.map_err(|trouble| trouble.told("the test alert may be open still", patience));
         let Some(alert) = alert else {
-            let found = "whether a test alert was made is not known; if so, Opsgenie was asked to close it";
-            return report.add(Finding::warning(CHECK, found).way_out(by_hand));
+            let asked = "whether a test alert was made is not known; if so, Opsgenie was asked to close it";
+            let finding = match closed {
+                Ok(()) => Finding::warning(CLEANED_UP, asked),
+                Err(open) => Finding::failed(CLEANED_UP, open),
+            };
+            return Some(finding.way_out(self.by_hand()));
         };
-        let closed = self.wait_at_most(self.options.patience.clean_up, async || self.closed(&alert).await).await;
-        let resolved = match self.incident(&alert).await {
-            Ok(Some(_)) => self.resolve(&alert).await,
-            // What was not sent yet, crosspage does not send for an alert that is closed.
-            Ok(None) => Ok(()),
-            Err(failure) => Err(failure.into_reason()),
-        };
-        report.add(match (closed, resolved) {
-            (Ok(()), Ok(())) => Finding::ok(CHECK, "the test alert is closed, and no incident of it is left open"),
-            (Err(trouble), _) => {
-                let found = trouble.told("the test alert may be open still", self.options.patience.clean_up);
-                Finding::failed(CHECK, found).way_out(by_hand)
-            }
-            (_, Err(reason)) => {
-                Finding::failed(CHECK, format!("the test's incident may be open still: {reason}")).way_out(by_hand)
-            }
-        });
+        let resolved = self.resolve(&alert.id, closed.is_ok()).await;
+        let resolved = resolved.map_err(|trouble| trouble.told("the test's incident may be open still", patience));
+        let left: Vec<String> = [closed, resolved].into_iter().filter_map(Result::err).collect();
+        Some(if left.is_empty() {
+            Finding::ok(CLEANED_UP, "the test alert is closed, and no incident of it is left open")
+        } else {
+            Finding::failed(CLEANED_UP, left.join("; ")).way_out(self.by_hand())
+        })
+    }
+
+    fn by_hand(&self) -> String {
+        format!("look for open alerts with the alias {}, and for their incidents", self.alias())
     }
 
     fn alias(&self) -> String {
@@ -279,26 +308,40 @@ impl Test<'_> {
     }
 
     /// The alert that came of the request; nothing if there is no telling.
-    async fn made_of(&self, made: &Made) -> Result<Option<AlertId>, Trouble> {
+    async fn made_of(&self, made: &Made) -> Result<Option<MadeAlert>, Trouble> {
         match (&made.alert, &made.request) {
             (Some(alert), _) => Ok(Some(alert.clone())),
             (None, Some(request)) => {
                 let look = async || self.vendors.opsgenie.created_alert(request).await;
-                self.wait_at_most(self.options.patience.clean_up, look).await.map(Some)
+                self.wait_at_most(self.options.patience.clean_up, look).await.map(|id| Some(MadeAlert::new(id)))
             }
             (None, None) => Ok(None),
         }
     }
 
-    async fn close(&self, alert: &AlertId) -> Result<(), Trouble> {
+    async fn close(&self, alert: &MadeAlert) -> Result<(), Trouble> {
         self.vendors.opsgenie.close_alert_as(self.user, &self.alias()).await?;
         self.wait(async || self.closed(alert).await).await
     }
 
+    /// Closes the alert, and asks for it again as long as there is hope and time.
+    async fn close_whatever_comes(&self, alert: Option<&MadeAlert>) -> Result<(), Trouble> {
+        let patience = self.options.patience.clean_up;
+        let ask = async || self.vendors.opsgenie.close_alert_as(self.user, &self.alias()).await.map(Some);
+        self.wait_at_most(patience, ask).await?;
+        match alert {
+            Some(alert) => self.wait_at_most(patience, async || self.closed(alert).await).await,
+            None => Ok(()),
+        }
+    }
+
     /// Whether the alert is closed, or gone.
-    async fn closed(&self, alert: &AlertId) -> Result<Option<()>, Failure> {
-        let now: Option<FetchedAlert> = self.vendors.opsgenie.look_at_alert(alert).await?;
-        Ok(now.is_none_or(|alert| alert.status == Status::Resolved).then_some(()))
+    async fn closed(&self, alert: &MadeAlert) -> Result<Option<()>, Failure> {
+        // It may not show yet just after it was made.
+        let may_be_gone = alert.known_since.elapsed() >= self.options.patience.read_lag.opsgenie;
+        let now: Option<FetchedAlert> = self.vendors.opsgenie.look_at_alert(&alert.id).await?;
+        let closed = now.map_or(may_be_gone, |alert| alert.status == Status::Resolved);
+        Ok(closed.then_some(()))
     }
 
     /// The incident that crosspage has made for the alert.
@@ -310,19 +353,29 @@ impl Test<'_> {
         }
     }
 
-    /// Leaves it to crosspage to resolve the incident of a closed alert, and does it if that is not done.
-    async fn resolve(&self, alert: &AlertId) -> Result<(), String> {
-        let resolved = async || Ok(self.incident(alert).await?.filter(is_resolved));
-        if self.wait_at_most(self.options.patience.clean_up, resolved).await.is_ok() {
+    /// Sees to it that no incident of the alert is left open. That of a closed alert is left to crosspage, and resolved if that
+    /// is not done. What was not sent yet, crosspage does not send for an alert that is closed.
+    async fn resolve(&self, alert: &AlertId, alert_is_closed: bool) -> Result<(), Trouble> {
+        let Patience { clean_up, read_lag, .. } = self.options.patience;
+        let began = Instant::now();
+        // An incident that was made just now may not show yet.
+        let look = async || {
+            let may_be_missing = began.elapsed() >= read_lag.pagerduty;
+            let incident = self.incident(alert).await?;
+            Ok((incident.is_some() || may_be_missing).then_some(incident))
+        };
+        let over = async || Ok(look().await?.filter(|incident| incident.as_ref().is_none_or(is_resolved)).map(drop));
+        if alert_is_closed && self.wait_at_most(clean_up, over).await.is_ok() {
             return Ok(());
         }
-        match self.incident(alert).await.map_err(Failure::into_reason)? {
+        match self.wait_at_most(clean_up, look).await? {
             Some(incident) if !is_resolved(&incident) => {
                 let call = PagerDutyCall::SetStatus(incident.id, Status::Resolved);
-                match self.vendors.pagerduty.perform(&call).await {
-                    Answer::Failed(failure) => Err(failure.into_reason()),
-                    _ => Ok(()),
-                }
+                let ask = async || match self.vendors.pagerduty.perform(&call).await {
+                    Answer::Failed(failure) => Err(failure),
+                    _ => Ok(Some(())),
+                };
+                self.wait_at_most(clean_up, ask).await
             }
             _ => Ok(()),
         }

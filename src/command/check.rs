@@ -116,7 +116,8 @@ impl Options {
             number: number(),
         };
         let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        let interrupted = async {
+        // From now on, nothing else ends this process at a signal.
+        let interrupted = async || {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
