@@ -1,5 +1,9 @@
 //! What the pages for people say, as far as a machine can tell whether it is so.
 
+mod blocks;
+mod followed;
+mod reader;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

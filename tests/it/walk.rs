@@ -11,7 +11,7 @@ use crate::harness::{ADA, JANE};
 use crate::process::{Ended, Process, Stage, until};
 
 /// The example with these keys filled in, as an editor would: what is commented out begins to count.
-fn filled_in(values: &[(&str, String)]) -> String {
+pub(crate) fn filled_in(values: &[(&str, String)]) -> String {
     let example = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(".env-example")).unwrap();
     let mut lines: Vec<String> = example.lines().map(str::to_owned).collect();
     for (key, value) in values {
