@@ -64,7 +64,10 @@ impl Options {
         });
         drop(report);
         told?;
-        output.say(&format!("\n{ok} ok, {warning} with a warning, {failed} failed, {skipped} skipped."), &answer)?;
+        if !output.is_json() {
+            output.line("")?;
+        }
+        output.say(&format!("{ok} ok, {warning} with a warning, {failed} failed, {skipped} skipped."), &answer)?;
         Ok(code)
     }
 
@@ -145,11 +148,14 @@ fn tell(output: &mut Out, finding: &Finding) -> std::io::Result<()> {
         Verdict::Skipped => "skipped",
     };
     let took = finding.took_ms.map(|ms| format!(" ({}.{} s)", ms / 1_000, ms % 1_000 / 100)).unwrap_or_default();
-    output.remark(&format!("{verdict:<9}{:<23}{}{took}", finding.check, finding.found))?;
+    let head = format!("{verdict:<9}{:<width$}", finding.check, width = INDENT - 9);
+    output.hanging(&head, &format!("{}{took}", finding.found))?;
     let what = match (&finding.key, &finding.to_do) {
         (Some(key), Some(to_do)) => format!("{key}: {to_do}"),
+        // What was found names it, and says all that there is to say.
+        (Some(key), None) if finding.found.contains(key.as_str()) => return Ok(()),
         (Some(one), None) | (None, Some(one)) => one.clone(),
         (None, None) => return Ok(()),
     };
-    output.remark(&format!("{:INDENT$}> {what}", ""))
+    output.hanging(&format!("{:INDENT$}> ", ""), &what)
 }

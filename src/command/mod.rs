@@ -240,6 +240,9 @@ pub struct Format {
 impl Format {
     fn output(self) -> Out {
         let dims = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
-        Output::new(std::io::stdout(), std::io::stderr(), self.json).dimming_if(dims)
+        let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok();
+        // A terminal that does not know its width says 0.
+        let width = size.map(|size| usize::from(size.ws_col)).filter(|width| *width > 0);
+        Output::new(std::io::stdout(), std::io::stderr(), self.json).dimming_if(dims).wrapping_at(width)
     }
 }

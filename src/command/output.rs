@@ -12,23 +12,33 @@ use crate::telemetry::is_unseen;
 /// How much of a text is shown in a table.
 const TEXT_CHARS: usize = 100;
 
+/// The narrowest column that a text is broken for.
+const NARROWEST: usize = 40;
+
 /// Where answers go. If nobody reads any more, what is still to be done is done all the same.
 pub(super) struct Output<W, A> {
     to: W,
     aside: A,
     json: bool,
     dims: bool,
+    /// How many characters a line may have, where that matters.
+    width: Option<usize>,
 }
 
 impl<W: Write, A: Write> Output<W, A> {
     /// Answers go to `to`; what programs cannot read goes `aside` where answers are JSON.
     pub(super) fn new(to: W, aside: A, json: bool) -> Self {
-        Self { to, aside, json, dims: false }
+        Self { to, aside, json, dims: false, width: None }
     }
 
     /// Has what is of less interest stand back, on a terminal that can show that.
     pub(super) fn dimming_if(self, dims: bool) -> Self {
         Self { dims, ..self }
+    }
+
+    /// Has long texts go on below their beginnings, on a terminal of that many columns.
+    pub(super) fn wrapping_at(self, width: Option<usize>) -> Self {
+        Self { width, ..self }
     }
 
     /// Whether programs read.
@@ -85,6 +95,18 @@ impl<W: Write, A: Write> Output<W, A> {
         if self.json { if_read(writeln!(self.aside, "{}", plain(sentence))) } else { self.line(sentence) }
     }
 
+    /// Writes a remark that begins with `head`, and goes on below the text after it where it is too long for the terminal.
+    pub(super) fn hanging(&mut self, head: &str, text: &str) -> io::Result<()> {
+        let indent = shown(head);
+        // A narrower column would be harder to read than lines that the terminal breaks.
+        let column = self.width.and_then(|width| width.checked_sub(indent)).filter(|column| *column >= NARROWEST);
+        for (n, line) in lines_of(&plain(text), column.unwrap_or(usize::MAX)).iter().enumerate() {
+            let head = if n == 0 { head } else { "" };
+            self.remark(&format!("{head:indent$}{line}"))?;
+        }
+        Ok(())
+    }
+
     /// Writes a line of less interest.
     pub(super) fn dim(&mut self, text: &str) -> io::Result<()> {
         if self.dims { if_read(writeln!(self.to, "\u{1b}[2m{}\u{1b}[0m", plain(text))) } else { self.line(text) }
@@ -125,6 +147,21 @@ pub(super) fn beginning(text: &str) -> String {
         cut.push('…');
     }
     cut
+}
+
+/// The words of a text in lines of no more than `width` characters, but for words that are longer; at least one line.
+fn lines_of(text: &str, width: usize) -> Vec<String> {
+    let (mut lines, mut line) = (Vec::new(), String::new());
+    for word in text.split(' ') {
+        if !line.is_empty() && shown(&line) + 1 + shown(word) > width {
+            lines.push(std::mem::take(&mut line));
+        } else if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    lines.push(line);
+    lines
 }
 
 fn shown(cell: &str) -> usize {
@@ -201,6 +238,25 @@ mod tests {
         let table = written(false, |output| output.list(&rows, &["N", "WHAT", ""], "", row));
         assert_eq!(table, "N   WHAT\n1   ä     x\n22  b     x\n");
         assert_eq!(written(false, |output| output.list(&[] as &[u8], &["N"], "none", |_| Vec::new())), "none\n");
+    }
+
+    #[test]
+    fn a_long_text_goes_on_below_its_beginning_where_the_terminal_is_wide_enough() {
+        let at = |width: Option<usize>| {
+            let mut answer = Vec::new();
+            let mut output = Output::new(&mut answer, Vec::new(), false).wrapping_at(width);
+            output
+                .hanging("FAILED  ", "the key is none of an API integration's: it reads, ä and may not write")
+                .unwrap();
+            String::from_utf8(answer).unwrap()
+        };
+        let whole = "FAILED  the key is none of an API integration's: it reads, ä and may not write\n";
+        for wide in [None, Some(200), Some(78), Some(NARROWEST + 7), Some(3)] {
+            assert_eq!(at(wide), whole, "{wide:?}");
+        }
+        let wrapped = "FAILED  the key is none of an API integration's:\n        it reads, ä and may not write\n";
+        assert_eq!(at(Some(49)), wrapped);
+        assert_eq!(at(Some(48)), wrapped);
     }
 
     #[test]
