@@ -87,6 +87,22 @@ async fn a_redriven_creation_that_had_its_effect_after_all_is_found_and_not_repe
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_creation_that_died_bare_goes_out_whole_when_it_is_redriven() {
+    let world = World::new().await;
+    // Neither with all that is worth telling nor without.
+    world.pagerduty.model().faults.times("POST", "/incidents", Fault::status(400), 2);
+    let alert = world.alert("Disk full");
+    world.settle().await;
+    let id = letter(&world).await;
+    world.app().store().redrive(id, clock::now()).await.unwrap().unwrap();
+    world.settle().await;
+    let incident = world.incident_of(&alert);
+    assert!(incident.body.contains("Opsgenie alert: "), "nothing is left out: {incident:#?}");
+    assert!(incident.notes.is_empty(), "so nothing follows: {incident:#?}");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_discarded_creation_pages_nobody_whatever_happens_to_its_alert() {
     let mut world = listening_and_looking().start().await;
     world.pagerduty.model().faults.once("POST", "/incidents", Fault::status(403));

@@ -221,18 +221,31 @@ impl Entry {
     }
 
     /// What was given up at `died_at`, to be tried again from `now` on with all its patience. Whatever it may have sent is
-    /// looked for first.
+    /// looked for first: what is found was bare, and what was not sent goes out whole.
     #[must_use]
     pub fn redriven(self, died_at: Timestamp, now: Timestamp) -> Self {
-        let step = match self.step {
+        let entry = match self.step {
+            Step::Ready | Step::Looked(_) => self.whole(),
+            Step::Sending { .. } | Step::Unsure { .. } | Step::Accepted { .. } | Step::Doubted { .. } => self,
+        };
+        let step = match entry.step {
             Step::Ready | Step::Looked(_) => Step::Ready,
             Step::Sending { .. } | Step::Unsure { .. } | Step::Accepted { .. } | Step::Doubted { .. } => {
                 Step::Unsure { since: died_at }
             }
         };
         // That it was tried at all tells that an echo may be its own.
-        let attempt = self.attempt.min(1);
-        Self { step, attempt, refusals: 0, waited_ms: 0, due_at: now, trouble: None, ..self }
+        let attempt = entry.attempt.min(1);
+        Self { step, attempt, refusals: 0, waited_ms: 0, due_at: now, trouble: None, ..entry }
+    }
+
+    /// The entry with nothing left out of the incident that it creates. Whatever PagerDuty did not take may be mended by now,
+    /// and one refusal more is cheap: a bare one follows at once. Only for what is known not to be there.
+    pub(super) fn whole(mut self) -> Self {
+        if let Action::Create(new) = &mut self.command.action {
+            new.bare = false;
+        }
+        self
     }
 }
 

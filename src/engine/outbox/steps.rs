@@ -209,7 +209,7 @@ pub fn settle(entry: Entry, link: &Link, others: &[String], answer: Answer, call
         Answer::Failed(failure) => failed(entry, link, failure, call),
         Answer::Incident(state) => on_incident(entry, link, state, now),
         Answer::Found(Some(state)) => Settlement::Done(created(state, None)),
-        Answer::Found(None) => resend(entry),
+        Answer::Found(None) => resend(entry.whole()),
         Answer::Alert(alert) => match &entry.command.action {
             Action::FetchAlert => Settlement::Done(Outcome::FetchedAlert(Some(alert))),
             Action::SetStatus { .. }

@@ -39,6 +39,34 @@ fn a_creation_that_is_invalid_is_sent_once_more_bare() {
     assert_eq!(settle_line(&note(System::PagerDuty).sending(), &link(), refused_as(Refusal::Invalid), 5), "dead");
 }
 
+/// The bare creation that follows a whole one that was invalid.
+fn bare() -> Entry {
+    let entry = settled(&create().sending(), &pending(), refused_as(Refusal::Invalid), 5).1.unwrap();
+    assert!(is_bare(&entry));
+    entry
+}
+
+fn is_bare(entry: &Entry) -> bool {
+    matches!(&entry.command.action, Action::Create(new) if new.bare)
+}
+
+#[test]
+fn a_bare_creation_that_is_redriven_goes_out_whole_first_once_it_was_looked_for_in_vain() {
+    let died_at = Timestamp::from_millis(5);
+    let redriven = |entry: Entry| entry.redriven(died_at, Timestamp::from_millis(10_000));
+    assert!(!is_bare(&redriven(bare())), "nothing was sent");
+    // What was sent last may have made an incident that lacks something.
+    let sent = redriven(bare().sending());
+    assert!(is_bare(&sent));
+    assert_eq!(next_line(&sent, &pending(), 10_000), "find_incident");
+    let (line, whole) = settled(&sent, &pending(), Answer::Found(None), 10_000);
+    let whole = whole.unwrap();
+    assert_eq!((line.as_str(), is_bare(&whole)), ("again ready", false));
+    // If that is invalid still, it goes out bare as it did before.
+    let (line, again) = settled(&whole.sending(), &pending(), refused_as(Refusal::Invalid), 10_000);
+    assert_eq!((line.as_str(), is_bare(&again.unwrap())), ("again ready", true));
+}
+
 #[test]
 fn a_creation_is_overtaken_by_its_incident_and_by_the_end_of_its_alert() {
     assert_eq!(next_line(&create().unsure(), &link(), 0), "dropped AlreadyCreated");
