@@ -27,6 +27,7 @@ impl Log {
 pub(super) struct Binary {
     child: Child,
     address: SocketAddr,
+    admin: SocketAddr,
     reader: Option<JoinHandle<()>>,
 }
 
@@ -49,20 +50,31 @@ impl Binary {
             for line in stderr.lines().map_while(Result::ok) {
                 let line = serde_json::from_str(&line).unwrap_or(Value::String(line));
                 if line["message"] == "crosspage is running" {
-                    let address = line["listen"].as_str().and_then(|address| address.parse::<SocketAddr>().ok());
+                    let at = |key: &str| line[key].as_str().and_then(|address| address.parse::<SocketAddr>().ok());
                     // Nobody waits for it after the time-out.
-                    let _ = listens.send(address);
+                    let _ = listens.send(at("listen").zip(at("admin")));
                 }
                 log.lines().push(line);
             }
         });
-        let address = listening.recv_timeout(TOO_LONG).ok().flatten().expect("crosspage says where it listens");
-        Self { child, address, reader: Some(reader) }
+        let (address, admin) =
+            listening.recv_timeout(TOO_LONG).ok().flatten().expect("crosspage says where it listens");
+        Self { child, address, admin, reader: Some(reader) }
     }
 
     /// Where `path` is served.
     pub(super) fn url(&self, path: &str) -> String {
         format!("http://{}/{path}", self.address)
+    }
+
+    /// Where `path` of the operator's API is served.
+    pub(super) fn api(&self, path: &str) -> String {
+        format!("http://{}/api/v1/{path}", self.admin)
+    }
+
+    /// Where its metrics are served.
+    pub(super) fn metrics(&self) -> String {
+        format!("http://{}/metrics", self.admin)
     }
 
     /// Whether it has not ended by itself.
