@@ -206,7 +206,7 @@ async fn unlink(access: &Access, alert: &AlertId, format: Format) -> Result<Done
 fn tell(ordered: Result<Ordered, Failure>, sentence: &str, format: Format) -> Result<Done, Failure> {
     let mut output = format.output();
     let Some(ordered) = output.unless_refused(ordered)? else { return Ok(Done::NotAll) };
-    let already = format!("That is so already for alert {}.", ordered.link.alert);
+    let already = format!("It was so already: {sentence}");
     output.say(if ordered.changed { sentence } else { &already }, &ordered)?;
     Ok(Done::All)
 }
