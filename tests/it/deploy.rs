@@ -345,7 +345,12 @@ fn the_schema_takes_the_example_and_refuses_what_is_missing_misspelt_or_secret()
     for (pointer, key, value) in [
         ("/config", "OPSGENIE_QERY", json!("x")),
         ("/config", "PAGERDUTY_API_KEY", json!("a-secret")),
+        ("/image", "repository", json!("")),
+        ("/config", "PAGERDUTY_SERVICE_ID", json!("")),
+        ("/config", "PAGERDUTY_EMAIL", json!("")),
         ("/config", "PAGERDUTY_USER", json!("")),
+        ("/config", "OPSGENIE_INTEGRATION_ID", json!("")),
+        ("/secret", "name", json!("")),
         ("/secret", "values", json!({ "ADMIN_TOKEN": "a-secret" })),
         ("/secret/keys", "RUST_LOG", json!("log")),
         ("/prometheusRule", "docs", json!("docs.example.com")),

@@ -1,15 +1,81 @@
 //! What an operator may do while crosspage runs.
 
-use crosspage::clock;
-use crosspage::engine::{Event, EventBody, Page, System};
+use std::time::Duration;
+
+use crosspage::delivery::{Gates, Vendors};
+use crosspage::engine::{Event, EventBody, Page, Policy, System};
+use crosspage::health::{Health, Pass, SubscriptionState, Subscriptions};
+use crosspage::http::HttpSettings;
+use crosspage::metrics::Part;
 use crosspage::operator::replay::{Replayed, replay};
-use crosspage::store::{Form, Quarantined, Unlinking};
+use crosspage::operator::view::Texts;
+use crosspage::operator::{Live, Operator};
+use crosspage::store::backend::Backend;
+use crosspage::store::memory::MemoryBackend;
+use crosspage::store::{Form, Quarantined, Settings, Store, Unlinking};
+use crosspage::{clock, delivery, emergency, opsgenie, pagerduty};
 use serde_json::{Value, json};
 use simulators::Fault;
+use tokio::sync::watch;
 
 use crate::harness::{ADA, JANE, Plan, World};
 use crate::post::from_opsgenie;
 use crate::reconcile::{after_passes, plan as listening_and_looking};
+
+/// By this, pages that are open know when to look again.
+#[tokio::test]
+async fn the_pulse_moves_with_what_the_dashboard_raises_an_alarm_about_and_not_with_each_pass() {
+    let (base_url, key) = ("http://127.0.0.1:1".to_owned(), || "nobody asks".to_owned().into());
+    let (user, email, service_id) = ("crosspage".to_owned(), "crosspage@example.com".to_owned(), "P1".to_owned());
+    let on_opsgenie = opsgenie::client::Settings { base_url: base_url.clone(), key: key(), user };
+    let on_pagerduty = pagerduty::client::Settings { base_url, key: key(), email, service_id };
+    let vendors = Vendors {
+        opsgenie: opsgenie::Client::new(on_opsgenie, &HttpSettings::default()).unwrap(),
+        pagerduty: pagerduty::Client::new(on_pagerduty, &HttpSettings::default()).unwrap(),
+    };
+    let gates = Gates::new(&delivery::Settings::default(), &vendors);
+    let (health, (late, emergency)) = (Health::default(), watch::channel(emergency::Status::default()));
+    let live = Live {
+        started_at: clock::now(),
+        gates,
+        emergency,
+        late_after: Duration::from_secs(60),
+        reconciler: None,
+        health: health.clone(),
+    };
+    let store = Store::on(Backend::Memory(MemoryBackend::default()), Settings::new(Policy::default()), clock::now());
+    let operator = Operator::new(store.unwrap(), Texts::Shown, Some(live));
+    let mut last = operator.pulse();
+    let mut moves = |what: &str, expected: bool| {
+        let pulse = operator.pulse();
+        assert_eq!(pulse != last, expected, "{what}");
+        last = pulse;
+    };
+    let pass = |failures: &[(Part, &str)]| {
+        let failures = failures.iter().map(|(part, why)| (*part, (*why).to_owned())).collect();
+        health.reconciled(Pass { began_at: clock::now(), took: Duration::ZERO, failures });
+    };
+    let subscribed = |state| {
+        let states = [("PWHS001".to_owned(), state)].into();
+        health.subscribed(Subscriptions { seen_at: clock::now(), states });
+    };
+    moves("nothing", false);
+    pass(&[]);
+    subscribed(SubscriptionState::On);
+    moves("a pass and webhooks as they should be", false);
+    subscribed(SubscriptionState::SwitchedOff);
+    moves("webhooks that are off", true);
+    subscribed(SubscriptionState::On);
+    moves("webhooks that are on again", true);
+    pass(&[(Part::Alerts, "503")]);
+    moves("a pass that failed", true);
+    pass(&[(Part::Alerts, "503")]);
+    moves("another one", true);
+    pass(&[]);
+    moves("a whole one", true);
+    late.send(emergency::Status { late: 1, ..emergency::Status::default() }).unwrap();
+    moves("a late page", true);
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paused_link_is_silent_until_it_is_resumed_and_other_links_go_on() {
@@ -201,8 +267,8 @@ async fn a_pagerduty_webhook_and_an_event_are_replayed_and_what_is_unreadable_st
     let webhook = put_away(&world, System::PagerDuty, Form::Webhook, &note("N1", "kept")).await;
     assert!(matches!(replay(store, webhook).await.unwrap(), Replayed::Recorded(_)));
     // An event that had found no room to wait in: its ids were put down when it came.
-    let event = crosspage::pagerduty::webhook::parse(note("N2", "no room").to_string().as_bytes(), None, clock::now());
-    let Ok(crosspage::pagerduty::webhook::Inbound::Event(event)) = event else { panic!("{event:?}") };
+    let event = pagerduty::webhook::parse(note("N2", "no room").to_string().as_bytes(), None, clock::now());
+    let Ok(pagerduty::webhook::Inbound::Event(event)) = event else { panic!("{event:?}") };
     assert!(matches!(&event, Event { dedupe, body: EventBody::Incident(_), .. } if !dedupe.is_empty()));
     let ids_only = Event { body: EventBody::Incident(unknown_incident()), ..event.clone() };
     store.record(ids_only).await.unwrap();

@@ -3,16 +3,16 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use futures_util::Stream;
 use futures_util::stream::unfold;
+use tokio::time::Instant;
 
 use crate::admin::State;
 use crate::admin::api::problem;
-use crate::operator::Operator;
 
 /// How many pages may listen at once.
 const SEATS: usize = 64;
@@ -54,7 +54,9 @@ impl Drop for Seat {
 pub(super) async fn live(state: web::Data<State>) -> HttpResponse {
     match state.seats.take() {
         Some(seat) => {
-            HttpResponse::Ok().content_type("text/event-stream").streaming(changes(seat, state.operator.clone()))
+            let operator = state.operator.clone();
+            let told = changes(seat, move || operator.pulse());
+            HttpResponse::Ok().content_type("text/event-stream").streaming(told)
         }
         None => problem(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -64,24 +66,45 @@ pub(super) async fn live(state: web::Data<State>) -> HttpResponse {
     }
 }
 
-/// The first change comes at once: the page may be older than its place here.
-fn changes(seat: Seat, operator: Operator) -> impl Stream<Item = Result<web::Bytes, Infallible>> {
-    unfold((seat, operator, None::<(u64, Instant)>), async |(seat, operator, mut told)| {
+/// Tells when `pulse` is another one. The first change comes at once: the page may be older than its place here.
+fn changes(seat: Seat, pulse: impl Fn() -> u64) -> impl Stream<Item = Result<web::Bytes, Infallible>> {
+    unfold((seat, pulse, None::<(u64, Instant)>), async |(seat, pulse_of, mut told)| {
         loop {
-            let pulse = operator.pulse();
+            let pulse = pulse_of();
             if told.is_none_or(|(seen, at)| seen != pulse || at.elapsed() >= LONGEST_SILENCE) {
                 told = Some((pulse, Instant::now()));
                 break;
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
-        Some((Ok(web::Bytes::from_static(CHANGED.as_bytes())), (seat, operator, told)))
+        Some((Ok(web::Bytes::from_static(CHANGED.as_bytes())), (seat, pulse_of, told)))
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
+    use futures_util::StreamExt;
+
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_is_told_soon_and_no_silence_is_too_long() {
+        let pulse = Arc::new(AtomicUsize::new(0));
+        let seen = Arc::clone(&pulse);
+        let mut told = pin!(changes(Seats::default().take().unwrap(), move || seen.load(Ordering::Relaxed) as u64));
+        let begun = Instant::now();
+        told.next().await.unwrap().unwrap();
+        assert_eq!(begun.elapsed(), Duration::ZERO, "at once");
+        pulse.store(1, Ordering::Relaxed);
+        told.next().await.unwrap().unwrap();
+        assert!(begun.elapsed() <= LOOK_EVERY, "{:?}", begun.elapsed());
+        let changed = Instant::now();
+        told.next().await.unwrap().unwrap();
+        let silence = changed.elapsed();
+        assert!((LONGEST_SILENCE..=LONGEST_SILENCE + LOOK_EVERY).contains(&silence), "{silence:?}");
+    }
 
     #[test]
     fn a_seat_is_free_again_when_its_page_is_gone() {
