@@ -48,6 +48,11 @@ async fn a_visitor_types_clicks_and_prefers_a_scheme() {
     browser.fill("input", "new").await;
     browser.click("button").await;
     browser.until_shown("p", "new").await;
+    assert_eq!(
+        browser.run("return document.querySelector('p').innerText").await,
+        "new",
+        "in place of what stood there"
+    );
     for scheme in Scheme::ALL {
         browser.look_on(Screen::Desktop, scheme).await;
         let color = browser.run("return getComputedStyle(document.querySelector('p')).color").await;
