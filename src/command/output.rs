@@ -77,6 +77,16 @@ impl<W: Write, A: Write> Output<W, A> {
         if self.json { self.json(json) } else { self.line(sentence) }
     }
 
+    /// Writes what must not be lost: here a closed pipe is a failure as well.
+    pub(super) fn hand_over(&mut self, sentence: &str, json: &impl Serialize) -> io::Result<()> {
+        if self.json {
+            writeln!(self.to, "{}", serde_json::to_string(json)?)?;
+        } else {
+            writeln!(self.to, "{}", plain(sentence))?;
+        }
+        self.to.flush()
+    }
+
     /// Passes on what was answered. If it is not there, or what was asked for means nothing, that is the answer.
     pub(super) fn unless_refused<T>(&mut self, answer: Result<T, Failure>) -> Result<Option<T>, Failure> {
         match answer {

@@ -9,6 +9,7 @@ use clap::Subcommand;
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Done, Failure, Format, Out};
 use crate::app;
@@ -88,6 +89,12 @@ pub(super) enum Trouble {
         /// Why.
         why: String,
     },
+    /// It was made, the secret could not be told, and it was removed again.
+    #[error("the secret could not be told, and the subscription was removed again: {source}")]
+    NotTold {
+        /// Why.
+        source: std::io::Error,
+    },
     /// It was made, the secret could not be written, and it was removed again.
     #[error("the secret could not be written to {}, and the subscription was removed again: {source}", path.display())]
     NotWritten {
@@ -117,7 +124,15 @@ impl Subscribe {
         };
         self.refuse_a_second(&client).await?;
         let file = self.secret_file.as_deref().map(SecretFile::make).transpose()?;
-        let (id, secret) = match make(&client, &self.url, &scope).await {
+        let made = tokio::select! {
+            made = make(&client, &self.url, &scope) => made,
+            // The file must not be in the way of the next try.
+            interrupted = interrupted() => Err(match interrupted {
+                Ok(()) => Trouble::Unclear("this was interrupted".to_owned()),
+                Err(error) => Trouble::Refused(format!("signals cannot be listened for: {error}")),
+            }),
+        };
+        let (id, secret) = match made {
             Ok(made) => made,
             Err(trouble) => {
                 if let Some(file) = file {
@@ -128,7 +143,11 @@ impl Subscribe {
         };
         let mut output = self.format.output();
         let Some(file) = file else {
-            return self.print(&mut output, &id, &secret);
+            let Err(source) = self.print(&mut output, &id, &secret) else { return Ok(Done::All) };
+            return Err(match client.delete_subscription(&id).await {
+                Ok(()) => Trouble::NotTold { source }.into(),
+                Err(_) => Trouble::Useless { id, why: format!("its secret could not be told: {source}") }.into(),
+            });
         };
         let path = file.path.clone();
         if let Err(source) = file.write(&secret) {
@@ -155,17 +174,27 @@ impl Subscribe {
         }
     }
 
-    fn print(&self, output: &mut Out, id: &str, secret: &SecretString) -> Result<Done, Failure> {
+    /// Tells the secret, which nobody tells again: what nobody reads counts as lost.
+    fn print(&self, output: &mut Out, id: &str, secret: &SecretString) -> std::io::Result<()> {
         let secret = secret.expose_secret();
         if !output.is_json() {
             output.remark(&format!("Subscription {id} posts to {}. Its secret, which is told only now:", self.url))?;
         }
-        output.say(
+        output.hand_over(
             &format!("PAGERDUTY_WEBHOOK_SECRET={secret}"),
             &json!({ "id": id, "url": self.url, "secret": secret }),
-        )?;
-        Ok(Done::All)
+        )
     }
+}
+
+/// Comes to its end when this process is asked to end; then nothing else ends it.
+async fn interrupted() -> std::io::Result<()> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
 }
 
 async fn make(client: &Client, url: &str, scope: &Scope) -> Result<(String, SecretString), Trouble> {

@@ -179,6 +179,47 @@ async fn a_secret_goes_into_a_new_file_for_its_owner_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_whose_secret_nobody_reads_is_removed_again() {
+    let stage = Stage::usual().await;
+    let before = subscriptions(&stage);
+    for more in [&[][..], &["--json"]] {
+        for closed in [false, true] {
+            let (reader, writer) = std::io::pipe().unwrap();
+            let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+            // A pipe that nobody reads any more, or a disk that is full.
+            drop(reader);
+            let to = if closed { std::process::Stdio::from(writer) } else { full.into() };
+            let run = std::process::Command::new(env!("CARGO_BIN_EXE_crosspage"))
+                .args(subscribe(DOOR, more))
+                .env_clear()
+                .current_dir(stage.folder.path())
+                .stdout(to)
+                .stderr(std::process::Stdio::piped())
+                .spawn()
+                .unwrap();
+            let ended = tokio::task::spawn_blocking(|| run.wait_with_output()).await.unwrap().unwrap();
+            let said = String::from_utf8(ended.stderr).unwrap();
+            assert!(ended.status.code() == Some(1) && said.contains("removed again"), "{said}");
+            assert_eq!(subscriptions(&stage), before);
+        }
+    }
+    let Ended { code, output } = command(&stage, &[], &subscribe(DOOR, &[]));
+    assert_eq!(code, Some(0), "nothing is in the way: {output}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_subscription_leaves_no_file_in_the_way() {
+    let stage = Stage::usual().await;
+    stage.pagerduty.model().faults.once("POST", "/webhook_subscriptions", Fault::Hang);
+    let made = subscriptions(&stage).len();
+    let run = Process::spawn(stage.folder.path(), &[], &subscribe(DOOR, &["--secret-file", "secret"]));
+    until("the call hangs", || subscriptions(&stage).len() > made);
+    let Ended { code, output } = run.terminate();
+    assert!(code == Some(1) && output.contains("may have made the subscription all the same"), "{output}");
+    assert!(!stage.folder.path().join("secret").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_subscription_that_may_have_been_made_is_told() {
     let stage = Stage::usual().await;
     for (fault, said) in [
