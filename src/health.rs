@@ -108,6 +108,8 @@ pub struct Subscriptions {
     pub seen_at: Timestamp,
     /// Each, by its id. Empty if there is none to an address that ends as ours does.
     pub states: BTreeMap<String, SubscriptionState>,
+    /// Whether there is none, and there was one since the start.
+    pub is_gone: bool,
 }
 
 /// How a subscription is doing.
@@ -122,11 +124,11 @@ pub enum SubscriptionState {
 }
 
 impl Subscriptions {
-    /// Whether all are on. Nothing if there is none: a proxy in front may have an address that ends otherwise, or there are to be
-    /// no webhooks.
+    /// Whether all are on. Nothing if there never was one: a proxy in front may have an address that ends otherwise, or there are
+    /// to be no webhooks.
     pub fn are_up(&self) -> Option<bool> {
         let up = self.states.values().all(|state| *state == SubscriptionState::On);
-        (!self.states.is_empty()).then_some(up)
+        (self.is_gone || !self.states.is_empty()).then_some(up && !self.is_gone)
     }
 }
 
@@ -285,11 +287,13 @@ mod tests {
     fn webhooks_are_up_if_all_subscriptions_are_on() {
         let up = |states: &[SubscriptionState]| {
             let states = states.iter().enumerate().map(|(number, state)| (number.to_string(), *state)).collect();
-            Subscriptions { seen_at: at(1), states }.are_up()
+            Subscriptions { seen_at: at(1), states, is_gone: false }.are_up()
         };
         use SubscriptionState::{Dropped, On, SwitchedOff};
         assert_eq!((up(&[On]), up(&[On, On])), (Some(true), Some(true)));
         assert_eq!((up(&[Dropped]), up(&[On, SwitchedOff])), (Some(false), Some(false)));
         assert_eq!(up(&[]), None, "there may be another way");
+        let gone = Subscriptions { seen_at: at(1), states: BTreeMap::new(), is_gone: true };
+        assert_eq!(gone.are_up(), Some(false));
     }
 }

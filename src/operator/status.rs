@@ -286,6 +286,9 @@ impl Live {
     /// Why PagerDuty posts no webhooks, or not all of them.
     pub(super) fn webhooks_off(&self) -> Option<String> {
         let subscriptions = self.health.reconciler().subscriptions?;
+        if subscriptions.is_gone {
+            return Some(format!("the subscription to the address that ends in {DOOR} is gone"));
+        }
         let heard = self.health.metrics().heard(System::PagerDuty);
         let off = subscriptions.states.iter().filter(|(_, state)| **state != SubscriptionState::On);
         let off: Vec<_> = off
@@ -359,7 +362,7 @@ impl From<ReconcilerHealth> for ReconcilerView {
             took_s: seconds(took),
             links,
         };
-        let subscriptions = |Subscriptions { seen_at, states }: Subscriptions| SubscriptionsView {
+        let subscriptions = |Subscriptions { seen_at, states, is_gone: _ }: Subscriptions| SubscriptionsView {
             seen_at: moment(seen_at),
             states: states.into_iter().map(|(id, state)| (id, state.into())).collect(),
         };

@@ -66,6 +66,8 @@ pub async fn run(
         moved: VecDeque::new(),
         round: notes::Round::default(),
         switched_off: BTreeSet::new(),
+        subscribed: false,
+        unsubscribed: false,
         failures: BTreeMap::new(),
         found: Found::default(),
         dry: false,
@@ -90,6 +92,10 @@ struct Reconciler {
     round: notes::Round,
     /// The subscriptions that somebody has switched off, as was logged.
     switched_off: BTreeSet<String>,
+    /// Whether there was a subscription to our door when it was last looked.
+    subscribed: bool,
+    /// Whether there is none any more, as was logged.
+    unsubscribed: bool,
     /// What could not be looked at in this pass, and why.
     failures: BTreeMap<Part, String>,
     /// What this pass has found so far.
@@ -178,7 +184,8 @@ impl Reconciler {
             // Delivery says so.
             Trouble::Paused => {}
             Trouble::Store(_) | Trouble::Vendor(_) | Trouble::NotFound => {
-                warn!(%trouble, "{} could not be compared: the next pass does it", part.name());
+                let part = part.name();
+                warn!(part, %trouble, "a part of the two sides could not be compared: the next pass does it");
             }
         }
         self.settings.health.metrics().not_reconciled(part);

@@ -17,6 +17,7 @@ impl Reconciler {
         let call = self.vendors.pagerduty.subscriptions_to(DOOR);
         let (_, ours) = self.call(System::PagerDuty, Operation::LIST_SUBSCRIPTIONS, call).await?;
         let mut states: BTreeMap<_, _> = ours.iter().map(|ours| (ours.id.clone(), state_of(ours))).collect();
+        self.miss(!ours.is_empty());
         self.tell(&states);
         for subscription in &ours {
             if !subscription.active {
@@ -45,8 +46,23 @@ impl Reconciler {
         Ok(())
     }
 
+    /// Complains once where there is no subscription any more. That there never was one may be meant: then polling tells alone, or
+    /// a proxy in front has an address that ends otherwise.
+    fn miss(&mut self, subscribed: bool) {
+        let is_new = self.subscribed && !subscribed;
+        self.unsubscribed = !subscribed && (self.unsubscribed || is_new);
+        self.subscribed = subscribed;
+        if is_new {
+            error!(
+                "the webhook subscription is gone from PagerDuty: only polling tells what happens there; make one by `crosspage \
+                 pagerduty subscribe`"
+            );
+        }
+    }
+
     fn tell(&self, states: &BTreeMap<String, SubscriptionState>) {
-        self.settings.health.subscribed(Subscriptions { seen_at: self.now(), states: states.clone() });
+        let (seen_at, states, is_gone) = (self.now(), states.clone(), self.unsubscribed);
+        self.settings.health.subscribed(Subscriptions { seen_at, states, is_gone });
     }
 }
 

@@ -85,3 +85,34 @@ async fn a_request_id_goes_from_the_webhook_to_each_delivery_that_comes_of_it() 
         assert!(told.contains(&delivery), "{delivery:?} is not among what came of {request}: {told:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_that_is_deleted_is_told_of_once_and_one_that_never_was_is_not() {
+    let stage = Stage::usual().await;
+    let passes = || {
+        let pagerduty = stage.pagerduty.model();
+        pagerduty.calls().iter().filter(|call| call.method == "GET" && call.path == "/webhook_subscriptions").count()
+    };
+    let two_more_passes = || {
+        let before = passes();
+        until("two more passes were made", || passes() > before + 2);
+    };
+    let told = |output: &str| lines(output).iter().filter(|line| is_of_the_gone(line)).count();
+    let vars = [("RECONCILE_INTERVAL_S", "1")];
+    let (process, _) = stage.start(&vars);
+    two_more_passes();
+    let key = format!("Token token={}", simulators::pagerduty::Options::default().api_key);
+    let request = simulators::Request::new("DELETE", "/webhook_subscriptions/PWHS001").header("Authorization", &key);
+    let request = request.header("Accept", "application/vnd.pagerduty+json;version=2");
+    assert_eq!(stage.pagerduty.model().handle(0, request).status, 204);
+    two_more_passes();
+    assert_eq!(told(&process.terminate().output), 1);
+    let (process, _) = stage.start(&vars);
+    two_more_passes();
+    assert_eq!(told(&process.terminate().output), 0, "polling alone may be meant");
+}
+
+fn is_of_the_gone(line: &Value) -> bool {
+    let message = line["message"].as_str().unwrap();
+    line["level"] == "ERROR" && message.contains("is gone") && message.contains("crosspage pagerduty subscribe")
+}

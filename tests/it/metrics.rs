@@ -241,6 +241,10 @@ async fn drift_is_found_and_healed_and_the_passes_are_told() {
     let states = reconciler["subscriptions"]["states"].as_object().unwrap();
     assert!(!states.is_empty() && states.values().all(|state| state == "on"), "{states:?}");
 
+    delete_subscription(&world);
+    let down = async || Shown::of(&world).await.find("subscription_up", &[]) == Some(0.0);
+    world.until("the missing subscription shows", down).await;
+
     world.opsgenie.model().faults.always("GET", "/v2/alerts", Fault::status(500));
     let failed = async || Shown::of(&world).await.get("reconcile_failures_total", &[("part", "alerts")]) > 0.0;
     world.until("a pass fails", failed).await;
@@ -252,6 +256,14 @@ async fn drift_is_found_and_healed_and_the_passes_are_told() {
         .await;
     world.opsgenie.model().faults.clear();
     world.end().await;
+}
+
+/// As somebody does in PagerDuty.
+fn delete_subscription(world: &World) {
+    let key = format!("Token token={}", simulators::pagerduty::Options::default().api_key);
+    let request = simulators::Request::new("DELETE", "/webhook_subscriptions/PWHS001").header("Authorization", &key);
+    let request = request.header("Accept", "application/vnd.pagerduty+json;version=2");
+    assert_eq!(world.pagerduty.model().handle(0, request).status, 204);
 }
 
 const ROUNDS: &str = "reconcile_notes_round_duration_seconds_count";
