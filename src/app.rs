@@ -71,6 +71,18 @@ pub enum StartError {
     Client(#[from] InvalidSetting),
 }
 
+impl StartError {
+    /// Whether a person must mend the set-up first. Everything else may pass: whoever has the address lets go of it, or the
+    /// interface comes up.
+    pub fn is_of_the_set_up(&self) -> bool {
+        match self {
+            Self::Listen { source, .. } => source.kind() == std::io::ErrorKind::PermissionDenied,
+            Self::Store(_) => false,
+            Self::Client(_) => true,
+        }
+    }
+}
+
 /// What has failed while crosspage was running.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -116,7 +128,7 @@ impl Application {
     /// Opens the store, then the doors, and starts to deliver. It waits for no vendor.
     pub async fn start(config: Config, tuning: Tuning) -> Result<Self, StartError> {
         for warning in &config.warnings {
-            warn!("{warning}");
+            warn!(key = warning.key, problem = warning.text, "the configuration is allowed, and unwise");
         }
         let metrics = Metrics::default();
         let health = Health::new(metrics.clone());
@@ -410,6 +422,18 @@ mod tests {
         ]);
         let config = Config::from_vars(|key| vars.get(key).map(|&value| value.to_owned())).unwrap();
         Application::start(config, Tuning::default()).await.unwrap()
+    }
+
+    #[test]
+    fn only_what_a_person_must_mend_keeps_a_supervisor_from_starting_it_again() {
+        use std::io::ErrorKind::{AddrInUse, AddrNotAvailable, Other, PermissionDenied};
+        let address = ([127, 0, 0, 1], 5001).into();
+        let listen = |kind: std::io::ErrorKind| StartError::Listen { key: "LISTEN_ADDR", address, source: kind.into() };
+        assert!(listen(PermissionDenied).is_of_the_set_up());
+        for kind in [AddrInUse, AddrNotAvailable, Other] {
+            assert!(!listen(kind).is_of_the_set_up(), "{kind}");
+        }
+        assert!(!StartError::Store(StoreError::Closed).is_of_the_set_up());
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -1,12 +1,13 @@
 //! The command line: parse, call, exit code.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use crosspage::app::{Application, StartError, Tuning};
+use crosspage::app::{Application, Tuning};
 use crosspage::command::{EXIT_FAILED, EXIT_SETUP};
-use crosspage::config::Config;
+use crosspage::config::{Config, ConfigError};
 use crosspage::telemetry;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -48,7 +49,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(EXIT_SETUP, &format!("cannot start: {error}")),
+        Err(error) => return fail(EXIT_FAILED, &format!("cannot start: {error}")),
     };
     let code = match arguments.command.unwrap_or(Subcommands::Serve) {
         Subcommands::Serve => runtime.block_on(serve()),
@@ -66,19 +67,20 @@ fn main() -> ExitCode {
 async fn serve() -> ExitCode {
     let config = match Config::from_env() {
         Ok(config) => config,
-        Err(error) => return fail(EXIT_SETUP, &error.to_string()),
+        Err(error) => return misconfigured(&error),
     };
     if let Err(error) = telemetry::init(config.log_format, &config.log_filter) {
         return fail(EXIT_SETUP, &error.to_string());
     }
+    telemetry::log_panics();
     let (mut interrupt, mut terminate) = match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
         (Ok(interrupt), Ok(terminate)) => (interrupt, terminate),
-        (Err(error), _) | (_, Err(error)) => return fail(EXIT_SETUP, &format!("cannot listen for signals: {error}")),
+        (Err(error), _) | (_, Err(error)) => return fail(EXIT_FAILED, &format!("cannot listen for signals: {error}")),
     };
     let mut app = match Application::start(config, Tuning::default()).await {
         Ok(app) => app,
-        Err(error @ StartError::Store(_)) => return fail(EXIT_FAILED, &error.to_string()),
-        Err(error) => return fail(EXIT_SETUP, &error.to_string()),
+        Err(error) if error.is_of_the_set_up() => return fail(EXIT_SETUP, &error.to_string()),
+        Err(error) => return fail(EXIT_FAILED, &error.to_string()),
     };
     let failure = tokio::select! {
         _ = interrupt.recv() => None,
@@ -93,6 +95,21 @@ async fn serve() -> ExitCode {
         // Nothing is tidied up: what was acknowledged is on disk, and a store that failed is not to be written to.
         Some(failure) => fail(EXIT_FAILED, &failure.to_string()),
     }
+}
+
+/// Tells each problem: at a terminal in plain text, otherwise as a line of the log, which is what is collected there.
+fn misconfigured(error: &ConfigError) -> ExitCode {
+    if std::io::stderr().is_terminal() || telemetry::init(Config::log_format_alone(), "error").is_err() {
+        return fail(EXIT_SETUP, &error.to_string());
+    }
+    for problem in &error.problems {
+        tracing::error!(
+            key = problem.key,
+            problem = problem.text,
+            "the configuration is wrong: crosspage does not start"
+        );
+    }
+    ExitCode::from(EXIT_SETUP)
 }
 
 fn fail(code: u8, message: &str) -> ExitCode {

@@ -63,7 +63,7 @@ async fn work(store: &Store, settings: &Settings) -> Result<(), StoreError> {
 fn report(sum: &Pruned) {
     let Pruned { links, timeline, seen, quarantined, next: _ } = *sum;
     if quarantined > 0 {
-        warn!(quarantined, "these lay in the quarantine for RETENTION_DAYS and are dropped");
+        warn!(quarantined, "webhooks lay in the quarantine for RETENTION_DAYS and are dropped unread");
     }
     if links + timeline + seen > 0 {
         info!(links, timeline, seen, "what is older than RETENTION_DAYS is gone");

@@ -3,10 +3,11 @@
 //! Two things hold whatever the filter says. Other crates log nothing below `info`, since some write headers and bodies
 //! there, and with them API keys. And text from outside cannot forge a line of the log or command a terminal.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{IsTerminal, stderr};
 
 use tracing::level_filters::LevelFilter;
-use tracing::{Level, Metadata, Subscriber};
+use tracing::{Level, Metadata, Subscriber, error};
 use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::filter::{EnvFilter, FilterExt, FilterFn, ParseError};
 use tracing_subscriber::fmt::format::{DefaultFields, FormatFields, Writer};
@@ -49,6 +50,32 @@ pub fn init(format: LogFormat, filter: &str) -> Result<(), InitError> {
     let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     subscriber(json, colour, parse_filter(filter)?, stderr).try_init()?;
     Ok(())
+}
+
+/// Has a panic told by one line of the log, like everything else; by the standard library's own words if nothing logs. For a
+/// process that ends soon after it: whoever waits for the part that has panicked says what failed.
+pub fn log_panics() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !tracing::enabled!(Level::ERROR) {
+            return usual(panic);
+        }
+        let thread = std::thread::current();
+        let payload = panic.payload();
+        let said = payload.downcast_ref::<&str>().copied();
+        let message = said.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no words");
+        let location = panic.location().map(ToString::to_string);
+        // It is empty unless RUST_BACKTRACE asks for it.
+        let backtrace = Backtrace::capture();
+        let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
+        error!(
+            panic.message = message,
+            panic.location = location,
+            panic.backtrace = backtrace,
+            thread.name = thread.name(),
+            "a part of crosspage has panicked, which is a mistake in it: please report this line"
+        );
+    }));
 }
 
 /// Reads a filter in the form of `RUST_LOG`, such as `info,crosspage::delivery=debug`.
@@ -116,7 +143,7 @@ mod tests {
     use std::io;
     use std::sync::{Arc, Mutex};
 
-    use tracing::{debug, error, info, info_span, trace, warn};
+    use tracing::{debug, info, info_span, trace, warn};
 
     use super::*;
 
@@ -187,6 +214,21 @@ mod tests {
         assert_eq!(line["level"], "INFO");
         assert_eq!(line["target"], "crosspage::telemetry::tests");
         assert_eq!(line["spans"][0]["alert.id"], HOSTILE);
+    }
+
+    #[test]
+    fn a_panic_is_one_line_with_its_place_and_its_thread() {
+        let before = std::panic::take_hook();
+        log_panics();
+        let told = lines(true, false, "info", || {
+            let _ = std::panic::catch_unwind(|| panic!("it is\n{}", "wrong"));
+        });
+        std::panic::set_hook(before);
+        assert_eq!(told.len(), 1, "{told:#?}");
+        let line: serde_json::Value = serde_json::from_str(&told[0]).unwrap();
+        assert_eq!((&line["level"], &line["panic.message"]), (&"ERROR".into(), &"it is\nwrong".into()));
+        assert!(line["panic.location"].as_str().unwrap().starts_with("src/telemetry.rs:"), "{line}");
+        assert!(line["thread.name"].as_str().unwrap().ends_with("a_panic_is_one_line_with_its_place_and_its_thread"));
     }
 
     /// Crates that see keys, headers or bodies on their way.

@@ -80,10 +80,10 @@ pub enum SetUp {
 
 /// Nothing of what was asked for is there, or not all of it could be done or told.
 const EXIT_NOT_ALL: u8 = 1;
-/// The configuration is wrong, there is no store, or the listener cannot be opened.
+/// The configuration is wrong, there is no store, or an address must not be listened on.
 pub const EXIT_SETUP: u8 = 2;
-/// The store cannot be opened, or it or another part has failed. A supervisor should restart crosspage, and an operator
-/// should look.
+/// The store cannot be opened, an address is in use, or the store or another part has failed. A supervisor should restart
+/// crosspage, and an operator should look.
 pub const EXIT_FAILED: u8 = 3;
 /// A running crosspage has the store, and cannot be asked.
 const EXIT_IN_USE: u8 = 4;

@@ -49,6 +49,8 @@ pub struct Config {
     pub warnings: Vec<Problem>,
 }
 
+const LOG_FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+
 /// What is needed to talk and listen to PagerDuty.
 #[derive(Clone, Debug)]
 pub struct PagerDuty {
@@ -159,6 +161,13 @@ impl Config {
         Ok(config)
     }
 
+    /// How log lines are to be written, where the rest of the configuration cannot be read.
+    pub fn log_format_alone() -> LogFormat {
+        let file = EnvFile::read(Path::new(".env")).ok();
+        let mut vars = Vars::new(|key| process(key).or_else(|| file.as_ref()?.get(key)));
+        vars.optional("LOG_FORMAT", vars::word(&LOG_FORMATS)).unwrap_or_default()
+    }
+
     /// Reads what `lookup` tells of each key, and the files that `<KEY>_FILE` names.
     pub fn from_vars(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let mut vars = Vars::new(lookup);
@@ -182,9 +191,7 @@ impl Config {
                 0 => None,
                 seconds => Some(Duration::from_secs(u64::from(seconds))),
             },
-            log_format: vars
-                .optional("LOG_FORMAT", vars::word(&[("text", LogFormat::Text), ("json", LogFormat::Json)]))
-                .unwrap_or_default(),
+            log_format: vars.optional("LOG_FORMAT", vars::word(&LOG_FORMATS)).unwrap_or_default(),
             log_filter: vars.optional("RUST_LOG", log_filter).unwrap_or_else(|| "info".to_owned()),
             warnings: warnings(&opsgenie),
             pagerduty,

@@ -321,7 +321,17 @@ impl Dispatcher {
 
     async fn pause(&self, entry: Entry, reason: &str) -> Result<(), Interrupted> {
         if self.gate.pause(reason) {
-            error!(vendor = %self.system, reason, "the vendor refuses our calls: deliveries wait until it takes them again");
+            let keys = match self.system {
+                System::Opsgenie => "OPSGENIE_API_KEY, OPSGENIE_REGION",
+                System::PagerDuty => "PAGERDUTY_API_KEY, PAGERDUTY_EMAIL, PAGERDUTY_REGION",
+            };
+            error!(
+                vendor = %self.system,
+                reason,
+                keys,
+                "the vendor refuses our calls: deliveries wait until it takes them again; mend there what the keys name, or the keys \
+                 and restart crosspage"
+            );
         }
         Ok(self.store.release(entry).await?)
     }
@@ -349,6 +359,11 @@ impl Dispatcher {
             | Outcome::FetchedIncident(_)
             | Outcome::FetchedNote(_) => log_entry!(info, entry, age_ms, "a command was carried out"),
         }
+        let (alert, id, request_id) = (entry.alert.clone(), entry.id, entry.request_id.clone());
+        let incident = match &outcome {
+            Outcome::Created { incident, .. } => Some(incident.to_string()),
+            _ => None,
+        };
         let recorded = self.store.settle(entry, outcome, self.now()).await?;
         if let Some(command) = shows {
             self.settings.health.metrics().mirrored(command.to, &command.action, lag);
@@ -356,7 +371,14 @@ impl Dispatcher {
         if let Verdict::Decided(decisions) = recorded.verdict {
             let notes = decisions.iter().filter(|(alert, _)| alert.is_none()).count();
             if notes > 0 {
-                info!(notes, "notes that waited for an incident belong to no alert that is linked");
+                info!(
+                    notes,
+                    request.id = request_id,
+                    alert.id = %alert,
+                    entry.id = id,
+                    incident.id = incident,
+                    "notes that waited for this creation to end belong to no alert that is linked: they are not passed on"
+                );
             }
         }
         Ok(())

@@ -420,7 +420,8 @@ fn tell_of_pauses(recorded: &Recorded) {
         if let (Some(alert), Reason::Paused) = (alert, reason) {
             tracing::error!(
                 alert.id = %alert,
-                "a fuse has blown, since commands went in both directions as in a loop: the link is paused until it is resumed"
+                "a fuse has blown, since commands went in both directions as in a loop: the link is paused until it is resumed, by \
+                 `crosspage links resume` with the alert's id"
             );
         }
     }

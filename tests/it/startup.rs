@@ -35,7 +35,8 @@ async fn with_the_seven_keys_in_a_file_it_takes_webhooks_and_delivers_them() {
     assert!(stage.opsgenie.model().alert(&alert).unwrap().acknowledged);
     let Ended { code, output } = process.terminate();
     assert_eq!(code, Some(0), "{output}");
-    assert!(output.contains("OPSGENIE_WEBHOOK_TOKEN is not set"), "{output}");
+    let unwise = |line: serde_json::Value| line["key"] == "OPSGENIE_WEBHOOK_TOKEN" && line["problem"].is_string();
+    assert!(output.lines().any(|line| unwise(serde_json::from_str(line).unwrap())), "{output}");
     assert!(output.lines().all(|line| line.starts_with('{')), "one object a line: {output}");
     assert!(stage.folder.path().join("data/crosspage").is_dir(), "the data are where they are by default");
 }
@@ -97,7 +98,7 @@ async fn an_address_that_is_taken_is_told_by_its_key() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let Ended { code, output } = Process::spawn(stage.folder.path(), &[("LISTEN_ADDR", &address)], &[]).ended();
-    assert_eq!(code, Some(2), "{output}");
+    assert_eq!(code, Some(3), "it may be free in a moment: {output}");
     assert!(output.contains("LISTEN_ADDR") && output.contains(&address), "{output}");
     // Nothing is spoilt by it.
     let (process, _) = stage.start(&[]);
@@ -153,9 +154,18 @@ fn every_problem_is_told_at_once_by_its_key_and_without_its_value() {
     let Ended { code, output } = run(&vars, &[]);
     assert_eq!(code, Some(2), "{output}");
     for key in vars.iter().map(|(key, _)| *key).chain(["PAGERDUTY_USER"]) {
-        assert_eq!(output.matches(&format!("{key} ")).count(), 1, "{key}: {output}");
+        assert_eq!(output.matches(&format!("\"key\":\"{key}\"")).count(), 1, "{key}: {output}");
+    }
+    for line in output.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(line["level"] == "ERROR" && line["problem"].is_string(), "{line}");
     }
     assert!(!output.contains(HUNTER), "{output}");
+    // As text where that was chosen, and to whoever runs a command without any of it.
+    let text = run(&[("LOG_FORMAT", "text"), ("PAGERDUTY_EMAIL", "bot")], &[]).output;
+    assert!(text.lines().all(|line| line.contains("ERROR") && line.contains("key=")), "{text}");
+    let plain = run(&[("PAGERDUTY_EMAIL", "bot")], &["links", "list"]).output;
+    assert!(plain.contains("PAGERDUTY_EMAIL ") && !plain.contains("ERROR"), "{plain}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -165,7 +175,10 @@ async fn an_empty_webhook_secret_is_refused() {
         let vars = [("PAGERDUTY_WEBHOOK_SECRET", secret)];
         let Ended { code, output } = Process::spawn(stage.folder.path(), &vars, &[]).ended();
         assert_eq!(code, Some(2), "{secret:?}: {output}");
-        assert!(output.contains("PAGERDUTY_WEBHOOK_SECRET has an empty item"), "{secret:?}: {output}");
+        assert!(
+            output.contains(r#""key":"PAGERDUTY_WEBHOOK_SECRET","problem":"has an empty item"#),
+            "{secret:?}: {output}"
+        );
         assert_eq!(output.lines().count(), 1, "nothing else is wrong: {output}");
     }
 }
@@ -176,7 +189,7 @@ fn a_line_of_the_file_that_cannot_be_read_is_told_without_what_stands_there() {
     fs::write(folder.path().join(".env"), "PAGERDUTY_USER=bot\nPAGERDUTY_API_KEY=hunter hunter\n").unwrap();
     let Ended { code, output } = Process::spawn(folder.path(), &[], &[]).ended();
     assert_eq!(code, Some(2), "{output}");
-    assert!(output.contains(".env line 2") && !output.contains(HUNTER), "{output}");
+    assert!(output.contains(r#""key":".env","problem":"line 2"#) && !output.contains(HUNTER), "{output}");
 }
 
 #[test]

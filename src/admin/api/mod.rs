@@ -170,7 +170,7 @@ struct Refused(OperatorError);
 impl From<OperatorError> for Refused {
     fn from(error: OperatorError) -> Self {
         if let OperatorError::Store(error) = &error {
-            error!(%error, "an operator was refused");
+            error!(%error, "the store could not tell or do what an operator asked for");
         }
         Self(error)
     }
