@@ -57,7 +57,7 @@ async fn the_pulse_moves_with_what_the_dashboard_raises_an_alarm_about_and_not_w
     };
     let subscribed = |state| {
         let states = [("PWHS001".to_owned(), state)].into();
-        health.subscribed(Subscriptions { seen_at: clock::now(), states });
+        health.subscribed(Subscriptions { seen_at: clock::now(), states, is_gone: false });
     };
     moves("nothing", false);
     pass(&[]);
