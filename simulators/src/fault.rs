@@ -33,7 +33,7 @@ pub struct Rule {
 pub struct Matcher {
     /// Upper case; `None` is any.
     pub method: Option<&'static str>,
-    /// A piece of the path as sent; `None` is any.
+    /// A piece of the path as sent, or with a `$` behind it, how the path ends; `None` is any.
     pub path_contains: Option<String>,
     /// How many matching calls go by before the rule begins.
     pub skip: u32,
@@ -173,7 +173,10 @@ impl Faults {
 impl Matcher {
     fn matches(&self, method: &str, path: &str) -> bool {
         self.method.is_none_or(|wanted| wanted == method)
-            && self.path_contains.as_ref().is_none_or(|piece| path.contains(piece.as_str()))
+            && self.path_contains.as_ref().is_none_or(|piece| match piece.strip_suffix('$') {
+                Some(end) => path.ends_with(end),
+                None => path.contains(piece.as_str()),
+            })
     }
 }
 

@@ -181,7 +181,7 @@ async fn what_does_not_show_right_after_it_was_made_is_not_taken_for_gone() {
             Fault::Status { code: 200, body: r#"{"incidents":[],"more":false}"#.to_owned(), headers: Vec::new() };
         let alert = world.opsgenie.model().alerts()[0].id.clone();
         world.opsgenie.model().faults.once("GET", &alert, Fault::status(404));
-        world.pagerduty.model().faults.once("GET", "/incidents", none);
+        world.pagerduty.model().faults.once("GET", "/incidents$", none);
     };
     let read_lag = ReadLag { opsgenie: LONG, pagerduty: LONG };
     let findings = tested(&world, Patience { read_lag, ..patience(LONG) }, hidden).await;
