@@ -102,12 +102,9 @@ fn misconfigured(error: &ConfigError) -> ExitCode {
     if std::io::stderr().is_terminal() || telemetry::init(Config::log_format_alone(), "error").is_err() {
         return fail(EXIT_SETUP, &error.to_string());
     }
-    for problem in &error.problems {
-        tracing::error!(
-            key = problem.key,
-            problem = problem.text,
-            "the configuration is wrong: crosspage does not start"
-        );
+    let problems = error.problems.iter().map(|problem| (problem.key.as_str(), problem.text.clone()));
+    for (key, problem) in problems.chain(error.no_file().map(|no_file| (".env", no_file))) {
+        tracing::error!(key, problem, "the configuration is wrong: crosspage does not start");
     }
     ExitCode::from(EXIT_SETUP)
 }
@@ -116,7 +113,7 @@ fn fail(code: u8, message: &str) -> ExitCode {
     tracing::error!("{message}");
     // The log may be filtered, or not set up yet; whoever started this must see it.
     if !tracing::enabled!(tracing::Level::ERROR) {
-        eprintln!("crosspage: {message}");
+        crosspage::command::complain(message);
     }
     ExitCode::from(code)
 }

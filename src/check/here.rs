@@ -73,7 +73,7 @@ async fn store(config: &Config, report: &mut Report<'_>) -> Stored {
         let free = disk.f_bavail.saturating_mul(disk.f_frsize);
         report.add(room(&nearest, free, settings.min_free_bytes));
     }
-    if !there || !folder.join("db").exists() {
+    if !config.database.is_there() {
         let found = format!("there is no store in {} yet: crosspage makes it at its first start", folder.display());
         report.add(finding(Finding::ok, found));
         return Stored::Free;

@@ -131,7 +131,12 @@ impl<'a> Report<'a> {
         for problem in &error.problems {
             self.add(of_problem(Verdict::Failed, problem));
         }
-        self.add(Finding::skipped("everything_else", "it cannot be looked at before the configuration is right"));
+        let everything_else =
+            Finding::skipped("everything_else", "it cannot be looked at before the configuration is right");
+        self.add(match error.no_file() {
+            Some(no_file) => everything_else.way_out(no_file),
+            None => everything_else,
+        });
     }
 }
 

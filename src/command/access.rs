@@ -30,14 +30,23 @@ type Result<T> = std::result::Result<T, Failure>;
 const NO_BODY: Option<&()> = None;
 
 impl Access {
-    /// Opens the store that the configuration names; if a running crosspage has it, that one is asked. Unlike the server it
-    /// makes no new store unless it `may`: that would be the wrong folder.
-    pub(super) fn open(may_make_it: bool) -> Result<Self> {
+    /// Opens the store that the configuration names; if a running crosspage has it, that one is asked. Unlike the server it makes
+    /// no new store: that would be the wrong folder, and from then on the moment when crosspage first ran.
+    pub(super) fn open() -> Result<Self> {
         let config = Config::from_env()?;
-        let DatabaseUrl::Sled(folder) = &config.database;
-        if !folder.is_dir() && !may_make_it {
-            return Err(Failure::NoDatabase(folder.clone()));
+        if !config.database.is_there() {
+            let DatabaseUrl::Sled(folder) = config.database;
+            return Err(Failure::NoDatabase(folder));
         }
+        Self::of(config)
+    }
+
+    /// The same, and makes the store if there is none.
+    pub(super) fn open_or_make() -> Result<Self> {
+        Self::of(Config::from_env()?)
+    }
+
+    fn of(config: Config) -> Result<Self> {
         let settings = Settings::new(app::policy(&config, &Tuning::default()));
         match Store::open(&config.database, settings, now()) {
             Ok(store) => {

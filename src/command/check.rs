@@ -1,12 +1,13 @@
 //! `crosspage check`: what the checks found, for people and programs.
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::output::Written;
 use super::{Done, EXIT_SETUP, Failure, Format, Out};
 use crate::check::end_to_end::{self, Patience};
 use crate::check::{self, Finding, Report, Running, Verdict};
@@ -95,19 +96,15 @@ impl Options {
         if self.yes {
             return Ok(true);
         }
-        if !std::io::stdin().is_terminal() {
+        if !io::stdin().is_terminal() {
             return Ok(false);
         }
-        let mut aside = std::io::stderr();
-        write!(
-            aside,
+        let question = format!(
             "This creates a test alert in Opsgenie, of priority {}, which pages whoever is on call for service {} in \
              PagerDuty. Go on? [y/N] ",
             self.priority, config.pagerduty.service_id
-        )?;
-        aside.flush()?;
-        let mut answer = String::new();
-        std::io::stdin().read_line(&mut answer)?;
+        );
+        let answer = ask(&question).map_err(Failure::Unasked)?;
         Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
     }
 
@@ -118,7 +115,8 @@ impl Options {
             patience: Patience::of(Duration::from_secs(self.wait)),
             number: number(),
         };
-        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let listen = |kind| signal(kind).map_err(Failure::Signals);
+        let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
         // From now on, nothing else ends this process at a signal.
         let interrupted = async || {
             tokio::select! {
@@ -130,6 +128,16 @@ impl Options {
     }
 }
 
+/// Asks whoever sits at the terminal.
+fn ask(question: &str) -> io::Result<String> {
+    let mut aside = io::stderr();
+    write!(aside, "{question}")?;
+    aside.flush()?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    Ok(answer)
+}
+
 /// What tells this run from all others: its moment and its process.
 fn number() -> u64 {
     let moment = u64::try_from(now().as_millis()).unwrap_or_default();
@@ -137,7 +145,7 @@ fn number() -> u64 {
 }
 
 /// A finding for people: how it went, what was looked at, and what was found; below it the key at fault and what to do.
-fn tell(output: &mut Out, finding: &Finding) -> std::io::Result<()> {
+fn tell(output: &mut Out, finding: &Finding) -> Written {
     if output.is_json() {
         return Ok(());
     }

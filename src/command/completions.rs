@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap_complete::Shell;
 
+use super::complain;
 use super::output::if_read;
 
 /// For which shell.
@@ -20,7 +21,7 @@ impl Options {
         match if_read(std::io::Write::write_all(&mut std::io::stdout(), &script)) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                eprintln!("crosspage: cannot write the completions: {error}");
+                complain(&error.to_string());
                 ExitCode::FAILURE
             }
         }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::remote::innermost;
-use super::{EXIT_NOT_ALL, EXIT_SETUP};
+use super::{EXIT_NOT_ALL, EXIT_SETUP, complain};
 use crate::config::Config;
 use crate::http::reachable;
 
@@ -19,7 +19,7 @@ pub async fn run() -> ExitCode {
     let config = match Config::from_env() {
         Ok(config) => config,
         Err(error) => {
-            eprintln!("crosspage: {error}");
+            complain(&error.to_string());
             return ExitCode::from(EXIT_SETUP);
         }
     };

@@ -8,13 +8,13 @@ mod dead_letters;
 mod explain;
 pub mod health;
 mod links;
-mod moving;
 mod output;
 mod pagerduty;
 mod quarantine;
 mod reconcile;
 mod remote;
 mod status;
+mod transfer;
 mod waiting;
 
 use std::io::IsTerminal;
@@ -29,7 +29,7 @@ use crate::operator::view::Listed;
 use crate::operator::{LONGEST_PAGE, OperatorError};
 use crate::store::StoreError;
 use access::Access;
-use output::Output;
+use output::{Output, Unwritten};
 use remote::Unanswered;
 
 /// What an operator can look at and have done.
@@ -49,10 +49,10 @@ pub enum Command {
     Reconcile(reconcile::Command),
     /// Write all links into a file, to be taken into another store. crosspage must not run.
     #[command(after_help = "Example: crosspage export --out links.jsonl")]
-    Export(moving::Export),
+    Export(transfer::Export),
     /// Take in links that `export` has written; into a new store, if there is none. crosspage must not run.
     #[command(after_help = "Example: crosspage import links.jsonl")]
-    Import(moving::Import),
+    Import(transfer::Import),
     /// What was given up: list it, try it again, or leave it undone.
     #[command(subcommand)]
     DeadLetters(dead_letters::Command),
@@ -106,8 +106,13 @@ enum Failure {
         .0.display()
     )]
     NotAlone(PathBuf),
-    #[error("{0}")]
-    Unreadable(std::io::Error),
+    /// A file that was to be read.
+    #[error("{}: {why}", path.display())]
+    Unreadable { path: PathBuf, why: String },
+    #[error("cannot make {}: {why}; name a file that is not there yet", path.display())]
+    NotMade { path: PathBuf, why: std::io::Error },
+    #[error("cannot write {}: {why}", path.display())]
+    NotWritten { path: PathBuf, why: std::io::Error },
     /// It is not there, or what was asked for means nothing. Commands write it as their answer.
     #[error("{message}")]
     Refused { code: String, message: String },
@@ -115,10 +120,16 @@ enum Failure {
     Store(#[from] StoreError),
     #[error("the running crosspage's store has failed or is closed ({0}): its log tells more")]
     StoreThere(String),
-    #[error("cannot write the answer: {0}")]
-    Output(#[from] std::io::Error),
+    #[error(transparent)]
+    Output(#[from] Unwritten),
+    #[error("cannot ask whether to go on: {0}. Give --yes if it may")]
+    Unasked(std::io::Error),
+    #[error("cannot listen for signals, by which the test is to be ended early: {0}")]
+    Signals(std::io::Error),
     #[error("cannot set up the vendors' clients: {0}")]
     Client(#[from] InvalidSetting),
+    #[error("cannot set up the client that asks the running crosspage: {0}")]
+    AskingClient(String),
     #[error(transparent)]
     Subscription(#[from] pagerduty::Trouble),
 }
@@ -137,10 +148,19 @@ impl From<OperatorError> for Failure {
 impl Failure {
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::NoDatabase(_) | Self::Unreadable(_) | Self::Client(_) => EXIT_SETUP,
+            Self::Config(_)
+            | Self::NoDatabase(_)
+            | Self::Unreadable { .. }
+            | Self::NotMade { .. }
+            | Self::Client(_)
+            | Self::AskingClient(_) => EXIT_SETUP,
             Self::InUse { .. } | Self::NotAlone(_) => EXIT_IN_USE,
-            Self::Store(_) | Self::StoreThere(_) => EXIT_FAILED,
-            Self::Output(_) | Self::Refused { .. } | Self::Subscription(_) => EXIT_NOT_ALL,
+            Self::Store(_) | Self::StoreThere(_) | Self::Signals(_) => EXIT_FAILED,
+            Self::Output(_)
+            | Self::NotWritten { .. }
+            | Self::Unasked(_)
+            | Self::Refused { .. }
+            | Self::Subscription(_) => EXIT_NOT_ALL,
         }
     }
 }
@@ -182,24 +202,43 @@ pub async fn set_up(command: SetUp) -> ExitCode {
 
 fn ended(done: Result<ExitCode, Failure>) -> ExitCode {
     done.unwrap_or_else(|failure| {
-        eprintln!("crosspage: {}", output::plain(&failure.to_string()));
+        complain(&failure.to_string());
         ExitCode::from(failure.exit_code())
     })
 }
 
+/// Tells on standard error what went wrong. Every line says who speaks, so that no text from outside can pass for somebody else's.
+pub fn complain(what: &str) {
+    for line in what.lines() {
+        eprintln!("crosspage: {}", output::plain(line));
+    }
+}
+
 async fn carry_out(command: Command) -> Result<Done, Failure> {
-    let access = Access::open(matches!(command, Command::Import(_)))?;
-    let done = match command {
-        Command::Status(command) => command.run(&access).await,
-        Command::Links(command) => command.run(&access).await,
-        Command::Explain(command) => command.run(&access).await,
-        Command::Reconcile(command) => command.run(&access).await,
-        Command::Export(command) => command.run(&access).await,
-        Command::Import(command) => command.run(&access).await,
-        Command::DeadLetters(command) => command.run(&access).await,
-        Command::Quarantine(command) => command.run(&access).await,
-        Command::Waiting(command) => command.run(&access).await,
-    };
+    match command {
+        Command::Status(command) => with(Access::open(), async |access| command.run(access).await).await,
+        Command::Links(command) => with(Access::open(), async |access| command.run(access).await).await,
+        Command::Explain(command) => with(Access::open(), async |access| command.run(access).await).await,
+        Command::Reconcile(command) => with(Access::open(), async |access| command.run(access).await).await,
+        Command::Export(command) => with(Access::open(), async |access| command.run(access).await).await,
+        Command::Import(command) => {
+            // First of all: a file that is of no use must not leave a new store behind.
+            let file = command.read()?;
+            with(Access::open_or_make(), async |access| file.take_in(access).await).await
+        }
+        Command::DeadLetters(command) => with(Access::open(), async |access| command.run(access).await).await,
+        Command::Quarantine(command) => with(Access::open(), async |access| command.run(access).await).await,
+        Command::Waiting(command) => with(Access::open(), async |access| command.run(access).await).await,
+    }
+}
+
+/// Does something with whoever has the store, and lets go of it.
+async fn with(
+    access: Result<Access, Failure>,
+    run: impl AsyncFnOnce(&Access) -> Result<Done, Failure>,
+) -> Result<Done, Failure> {
+    let access = access?;
+    let done = run(&access).await;
     let closed = access.close().await;
     let done = done?;
     closed?;

@@ -15,6 +15,20 @@ const TEXT_CHARS: usize = 100;
 /// The narrowest column that a text is broken for.
 const NARROWEST: usize = 40;
 
+/// Why an answer could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write the answer: {0}")]
+pub(super) struct Unwritten(#[from] io::Error);
+
+impl From<Unwritten> for io::Error {
+    fn from(Unwritten(error): Unwritten) -> Self {
+        error
+    }
+}
+
+/// What comes of writing.
+pub(super) type Written = Result<(), Unwritten>;
+
 /// Where answers go. If nobody reads any more, what is still to be done is done all the same.
 pub(super) struct Output<W, A> {
     to: W,
@@ -53,7 +67,7 @@ impl<W: Write, A: Write> Output<W, A> {
         heading: &[&str],
         none: &str,
         row: impl Fn(&T) -> Vec<String>,
-    ) -> io::Result<()> {
+    ) -> Written {
         if self.json {
             return self.json(&items);
         }
@@ -73,7 +87,7 @@ impl<W: Write, A: Write> Output<W, A> {
     }
 
     /// Writes what came of something: a sentence, or an object in one line.
-    pub(super) fn say(&mut self, sentence: &str, json: &impl Serialize) -> io::Result<()> {
+    pub(super) fn say(&mut self, sentence: &str, json: &impl Serialize) -> Written {
         if self.json { self.json(json) } else { self.line(sentence) }
     }
 
@@ -85,6 +99,17 @@ impl<W: Write, A: Write> Output<W, A> {
             writeln!(self.to, "{}", plain(sentence))?;
         }
         self.to.flush()
+    }
+
+    /// The same for a text of several lines. Nothing else may be said with it that its lines could be taken for.
+    pub(super) fn say_lines(&mut self, text: &str, json: &impl Serialize) -> Written {
+        if self.json { self.json(json) } else { text.lines().try_for_each(|line| self.line(line)) }
+    }
+
+    /// The same beside the answer, where that is something else.
+    pub(super) fn say_aside(&mut self, sentence: &str, json: &impl Serialize) -> Written {
+        let line = if self.json { in_one_line(json)? } else { plain(sentence) };
+        if_read(writeln!(self.aside, "{line}"))
     }
 
     /// Passes on what was answered. If it is not there, or what was asked for means nothing, that is the answer.
@@ -101,12 +126,12 @@ impl<W: Write, A: Write> Output<W, A> {
     }
 
     /// Writes a line for people; where programs read, beside the answer.
-    pub(super) fn remark(&mut self, sentence: &str) -> io::Result<()> {
+    pub(super) fn remark(&mut self, sentence: &str) -> Written {
         if self.json { if_read(writeln!(self.aside, "{}", plain(sentence))) } else { self.line(sentence) }
     }
 
     /// Writes a remark that begins with `head`, and goes on below the text after it where it is too long for the terminal.
-    pub(super) fn hanging(&mut self, head: &str, text: &str) -> io::Result<()> {
+    pub(super) fn hanging(&mut self, head: &str, text: &str) -> Written {
         let indent = shown(head);
         // A narrower column would be harder to read than lines that the terminal breaks.
         let column = self.width.and_then(|width| width.checked_sub(indent)).filter(|column| *column >= NARROWEST);
@@ -118,30 +143,35 @@ impl<W: Write, A: Write> Output<W, A> {
     }
 
     /// Writes a line of less interest.
-    pub(super) fn dim(&mut self, text: &str) -> io::Result<()> {
+    pub(super) fn dim(&mut self, text: &str) -> Written {
         if self.dims { if_read(writeln!(self.to, "\u{1b}[2m{}\u{1b}[0m", plain(text))) } else { self.line(text) }
     }
 
-    pub(super) fn line(&mut self, text: &str) -> io::Result<()> {
+    pub(super) fn line(&mut self, text: &str) -> Written {
         if_read(writeln!(self.to, "{}", plain(text)))
     }
 
-    fn json(&mut self, value: &impl Serialize) -> io::Result<()> {
-        let mut line = String::new();
-        for c in serde_json::to_string(value)?.chars() {
-            // They stand inside of texts only.
-            if is_unseen(c) { line.push_str(&format!("\\u{:04x}", u32::from(c))) } else { line.push(c) }
-        }
+    fn json(&mut self, value: &impl Serialize) -> Written {
+        let line = in_one_line(value)?;
         if_read(writeln!(self.to, "{line}"))
     }
 }
 
+fn in_one_line(value: &impl Serialize) -> Result<String, Unwritten> {
+    let mut line = String::new();
+    for c in serde_json::to_string(value).map_err(io::Error::from)?.chars() {
+        // They stand inside of texts only.
+        if is_unseen(c) { line.push_str(&format!("\\u{:04x}", u32::from(c))) } else { line.push(c) }
+    }
+    Ok(line)
+}
+
 /// What is written to a closed pipe counts as written: whoever reads by `head` has seen enough, and a command must not be left
 /// half done for that.
-pub(super) fn if_read(written: io::Result<()>) -> io::Result<()> {
+pub(super) fn if_read(written: io::Result<()>) -> Written {
     match written {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written,
+        written => Ok(written?),
     }
 }
 
@@ -186,13 +216,13 @@ mod tests {
 
     type Bytes<'a> = &'a mut Vec<u8>;
 
-    fn written(json: bool, write: impl FnOnce(&mut Output<Bytes<'_>, Bytes<'_>>) -> io::Result<()>) -> String {
+    fn written(json: bool, write: impl FnOnce(&mut Output<Bytes<'_>, Bytes<'_>>) -> Written) -> String {
         let [answer, aside] = both(json, write);
         assert_eq!(aside, "");
         answer
     }
 
-    fn both(json: bool, write: impl FnOnce(&mut Output<Bytes<'_>, Bytes<'_>>) -> io::Result<()>) -> [String; 2] {
+    fn both(json: bool, write: impl FnOnce(&mut Output<Bytes<'_>, Bytes<'_>>) -> Written) -> [String; 2] {
         let (mut answer, mut aside) = (Vec::new(), Vec::new());
         write(&mut Output::new(&mut answer, &mut aside, json)).unwrap();
         [answer, aside].map(|bytes| String::from_utf8(bytes).unwrap())
@@ -206,6 +236,23 @@ mod tests {
         assert_eq!(table, "TEXT\na [2Jb c d e ä\n");
         assert_eq!(written(false, |output| output.say(EVIL, &Value::Null)), "a [2Jb c d e ä\n");
         assert_eq!(written(false, |output| output.remark(EVIL)), "a [2Jb c d e ä\n");
+    }
+
+    #[test]
+    fn a_text_of_several_lines_keeps_them_and_nothing_else() {
+        assert_eq!(written(false, |output| output.say_lines(EVIL, &Value::Null)), "a [2Jb c d\ne ä\n");
+        assert_eq!(written(true, |output| output.say_lines(EVIL, &json!(1))), "1\n");
+    }
+
+    #[test]
+    fn what_is_said_beside_the_answer_stands_there_in_either_form() {
+        assert_eq!(both(false, |output| output.say_aside(EVIL, &Value::Null)), ["", "a [2Jb c d e ä\n"]);
+        let [answer, aside] = both(true, |output| output.say_aside("", &json!({ "text": EVIL })));
+        assert_eq!(
+            (answer.as_str(), serde_json::from_str::<Value>(&aside).unwrap()["text"].as_str()),
+            ("", Some(EVIL))
+        );
+        assert_eq!(aside.matches(is_unseen).collect::<String>(), "\n");
     }
 
     #[test]
@@ -237,7 +284,7 @@ mod tests {
             closed.remark("nobody listens").unwrap();
             closed.list(&[1], &["N"], "none", |_| vec!["1".to_owned()]).unwrap();
             let mut full = output(io::ErrorKind::StorageFull);
-            assert_eq!(full.say("done", &json!(1)).unwrap_err().kind(), io::ErrorKind::StorageFull);
+            assert_eq!(full.say("done", &json!(1)).unwrap_err().0.kind(), io::ErrorKind::StorageFull);
         }
     }
 

@@ -101,7 +101,7 @@ async fn show(access: &Access, number: u64, format: Format) -> Result<Done, Fail
     let mut output = format.output();
     let Some(item) = output.unless_refused(access.quarantined(number).await)? else { return Ok(Done::NotAll) };
     let body = item.body.as_deref().unwrap_or("(what was sent is hidden: ADMIN_NOTE_TEXTS)");
-    output.say(body, &item)?;
+    output.say_lines(body, &item)?;
     Ok(Done::All)
 }
 

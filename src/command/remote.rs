@@ -64,7 +64,7 @@ impl Remote {
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_PATIENCE)
             .build();
-        let client = client.map_err(|error| Failure::Output(std::io::Error::other(error)))?;
+        let client = client.map_err(|error| Failure::AskingClient(innermost(&error)))?;
         Ok(Self { client, at: reachable(listen), token, folder })
     }
 

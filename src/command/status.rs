@@ -4,6 +4,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::access::Access;
+use super::output::Written;
 use super::{Done, Failure, Format, Out, USUAL_LIST, listed};
 use crate::operator::late::LatePageView;
 use crate::operator::status::{StatusView, VendorView};
@@ -37,7 +38,7 @@ impl Command {
     }
 }
 
-fn tell(status: &StatusView, late: &[LatePageView], output: &mut Out) -> std::io::Result<()> {
+fn tell(status: &StatusView, late: &[LatePageView], output: &mut Out) -> Written {
     if status.alarms.is_empty() && late.is_empty() {
         output.line("Nothing wants attention.")?;
     }

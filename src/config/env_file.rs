@@ -8,16 +8,18 @@ use super::{ConfigError, Problem};
 
 /// Keys and values in the order of the file; of a key that is there twice, the first counts. Not `Debug`, since there
 /// are secrets.
-#[derive(Default)]
-pub(super) struct EnvFile(Vec<(String, String)>);
+pub(super) struct EnvFile {
+    /// None if there is no file.
+    vars: Option<Vec<(String, String)>>,
+}
 
 impl EnvFile {
     /// Reads the file, if there is one. What is wrong with it is said without showing what is in it.
     pub(super) fn read(path: &Path) -> Result<Self, ConfigError> {
-        let problem = |text: String| ConfigError { problems: vec![Problem { key: ".env".to_owned(), text }] };
+        let problem = |text: String| ConfigError::from(vec![Problem { key: ".env".to_owned(), text }]);
         let bytes = match fs::read(path) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self { vars: None }),
             Err(error) => return Err(problem(format!("cannot be read: {error}"))),
         };
         Self::parse(&bytes).map_err(|line| {
@@ -35,7 +37,7 @@ impl EnvFile {
         };
         let (vars, whole) = entries(text);
         if whole {
-            return Ok(Self(vars));
+            return Ok(Self { vars: Some(vars) });
         }
         // dotenvy tells no line numbers, and a quoted value may span lines. The line at fault is the last one of the
         // shortest beginning of the file that fails after just as many keys.
@@ -50,12 +52,21 @@ impl EnvFile {
         Err(text.lines().count())
     }
 
+    /// Whether there is a file.
+    pub(super) fn is_there(&self) -> bool {
+        self.vars.is_some()
+    }
+
     pub(super) fn get(&self, key: &str) -> Option<String> {
-        self.0.iter().find(|(k, _)| k == key).map(|(_, value)| value.clone())
+        self.entries().find(|(k, _)| k == key).map(|(_, value)| value.clone())
     }
 
     pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(key, _)| key.as_str())
+        self.entries().map(|(key, _)| key.as_str())
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &(String, String)> {
+        self.vars.iter().flatten()
     }
 }
 

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::env;
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -139,6 +139,8 @@ impl Region {
 pub struct ConfigError {
     /// One or more.
     pub problems: Vec<Problem>,
+    /// The working directory, if something is missing and there is no `.env` in it.
+    pub no_file_in: Option<PathBuf>,
 }
 
 /// What is wrong with one key.
@@ -154,7 +156,8 @@ impl Config {
     /// Reads the process environment and, behind it, `.env` in the working directory.
     pub fn from_env() -> Result<Self, ConfigError> {
         let file = EnvFile::read(Path::new(".env"))?;
-        let mut config = Self::from_vars(|key| process(key).or_else(|| file.get(key)))?;
+        let read = Self::from_vars(|key| process(key).or_else(|| file.get(key)));
+        let mut config = read.map_err(|error| error.where_there_is(&file))?;
 
         let environment = env::vars_os().map(|(key, _)| key.to_string_lossy().into_owned());
         config.warnings.extend(unknown_keys(environment.collect(), file.keys().map(str::to_owned).collect()));
@@ -199,7 +202,7 @@ impl Config {
         };
         match vars.into_problems() {
             problems if problems.is_empty() => Ok(config),
-            problems => Err(ConfigError { problems }),
+            problems => Err(problems.into()),
         }
     }
 }
@@ -219,7 +222,7 @@ impl PagerDuty {
         let read = Self::read(&mut vars);
         let mut problems = vars.into_problems();
         problems.retain(|problem| !of_the_webhook(&problem.key));
-        if problems.is_empty() { Ok(read) } else { Err(ConfigError { problems }) }
+        if problems.is_empty() { Ok(read) } else { Err(ConfigError::from(problems).where_there_is(&file)) }
     }
 
     const US: &str = "https://api.pagerduty.com";
@@ -301,13 +304,35 @@ impl Admin {
     }
 }
 
+impl ConfigError {
+    /// The same, and where a `.env` was looked for in vain: whoever runs a command in the wrong folder has all keys missing.
+    fn where_there_is(self, file: &EnvFile) -> Self {
+        let in_vain = !file.is_there() && self.problems.iter().any(|problem| problem.text.starts_with(vars::MISSING));
+        let no_file_in = if in_vain { env::current_dir().ok() } else { None };
+        Self { no_file_in, ..self }
+    }
+
+    /// That there is no `.env`, and what to do then, if that may be why something is missing.
+    pub fn no_file(&self) -> Option<String> {
+        let folder = self.no_file_in.as_ref()?.display();
+        Some(format!(
+            "there is no .env in {folder}: run this where crosspage runs, or set these keys in the environment"
+        ))
+    }
+}
+
+impl From<Vec<Problem>> for ConfigError {
+    fn from(problems: Vec<Problem>) -> Self {
+        Self { problems, no_file_in: None }
+    }
+}
+
+/// One line a problem.
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, problem) in self.problems.iter().enumerate() {
-            let line_end = if i == 0 { "" } else { "\n" };
-            write!(f, "{line_end}{problem}")?;
-        }
-        Ok(())
+        let mut lines: Vec<String> = self.problems.iter().map(Problem::to_string).collect();
+        lines.extend(self.no_file());
+        f.write_str(&lines.join("\n"))
     }
 }
 

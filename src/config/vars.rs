@@ -10,6 +10,9 @@ use secrecy::SecretString;
 
 use super::Problem;
 
+/// How what is said of a key begins that must be set and is not.
+pub(super) const MISSING: &str = "is missing";
+
 /// Every key but the `<KEY>_FILE` of the secrets.
 pub(super) const KEYS: [&str; 29] = [
     "PAGERDUTY_API_KEY",
@@ -98,7 +101,7 @@ impl<F: Fn(&str) -> Option<String>> Vars<F> {
         match self.value(key) {
             Ok(Some(value)) => self.parse(value, parse).unwrap_or_default(),
             Ok(None) => {
-                self.report(key, format!("is missing: {what}"));
+                self.report(key, format!("{MISSING}: {what}"));
                 T::default()
             }
             Err(Reported) => T::default(),

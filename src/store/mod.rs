@@ -50,7 +50,7 @@ pub use by_hand::ByHand;
 pub use error::StoreError;
 pub use types::{
     Claim, DeadLetter, Decide, Discarded, DueByClass, Form, Late, LatePage, PrunePlace, Pruned, Quarantined,
-    QuarantinedHead, Queued, Recorded, Room, Settings, Summary, TimelineEntry, Unlinking, Verdict, Waits,
+    QuarantinedHead, Queued, Recorded, Room, Settings, Span, Summary, TimelineEntry, Unlinking, Verdict, Waits,
 };
 pub use url::{DatabaseUrl, DatabaseUrlError};
 

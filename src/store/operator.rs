@@ -1,7 +1,8 @@
 //! What an operator may do by a handle on the store.
 
 use super::{
-    DeadLetter, Discarded, Quarantined, QuarantinedHead, Recorded, Store, StoreError, TimelineEntry, Unlinking, Waits,
+    DeadLetter, Discarded, Quarantined, QuarantinedHead, Recorded, Span, Store, StoreError, TimelineEntry, Unlinking,
+    Waits, stored_size,
 };
 use crate::engine::{AlertId, Entry, Event, IncidentId, Link, Order, Reason, System, Timestamp};
 
@@ -38,12 +39,22 @@ impl Store {
         self.order(alert, Order::Link { incident: incident.clone() }, now).await
     }
 
-    /// Takes in links that another store had, as they are, and all or none. Those that are there already are left alone.
+    /// Takes in links that another store had, as they are, and all or none; and reaches back as far as that one from then on.
+    /// Links that are there already are left alone.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] or [`StoreError::DiskLow`] if there is no room for them; fatal ones.
+    pub async fn import(&self, links: Vec<Link>, span: Span) -> Result<(), StoreError> {
+        let load = self.shared.admit(stored_size(&links))?;
+        self.ask(Some(load), move |book| book.import(&links, span)).await
+    }
+
+    /// How far back this store reaches.
     ///
     /// # Errors
     /// Fatal ones only.
-    pub async fn import(&self, links: Vec<Link>) -> Result<(), StoreError> {
-        self.ask(None, move |book| book.import(&links)).await
+    pub async fn span(&self) -> Result<Span, StoreError> {
+        self.ask(None, |book| book.span()).await
     }
 
     /// What would be decided on a look at one side if it were recorded, and whether there is a link. Nothing is changed.

@@ -30,6 +30,26 @@ impl Settings {
     }
 }
 
+/// How far back a store answers for what happens: what it has not seen since is missed, what came before is none of its business.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    /// When crosspage first ran on it, by our clock. Alerts from before do not page.
+    pub first_ran_at: Timestamp,
+    /// Up to when the alerts were compared with the links, by Opsgenie's clock.
+    pub reconciled_until: Timestamp,
+}
+
+impl Span {
+    /// The earlier of each.
+    #[must_use]
+    pub fn reaching_back_to(self, other: Self) -> Self {
+        Self {
+            first_ran_at: self.first_ran_at.min(other.first_ran_at),
+            reconciled_until: self.reconciled_until.min(other.reconciled_until),
+        }
+    }
+}
+
 /// What became of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recorded {

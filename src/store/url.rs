@@ -25,6 +25,14 @@ pub enum DatabaseUrlError {
     NoFolder,
 }
 
+impl DatabaseUrl {
+    /// Whether there is a database, rather than nothing or an empty folder. Opens nothing.
+    pub fn is_there(&self) -> bool {
+        let Self::Sled(folder) = self;
+        folder.join("db").exists()
+    }
+}
+
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

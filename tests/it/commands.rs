@@ -15,8 +15,8 @@ use crate::harness::{ADA, JANE};
 use crate::post::{from_opsgenie, post};
 use crate::process::{Ended, Process, Stage, until};
 
-mod moving;
 mod running;
+mod transfer;
 
 /// Runs a command where crosspage runs.
 fn command(stage: &Stage, arguments: &[&str]) -> Ended {
@@ -180,10 +180,38 @@ async fn in_the_wrong_folder_no_store_is_made() {
     let output = said(&stage, &["dead-letters", "list"], 2);
     assert!(output.contains("there is no database in data/crosspage"), "{output}");
     assert!(stage.files().is_empty(), "nothing is left behind");
+    std::fs::create_dir_all(stage.folder.path().join("data/crosspage")).unwrap();
+    assert!(said(&stage, &["links", "list"], 2).contains("there is no database"), "an empty folder is none");
+    std::fs::write(stage.folder.path().join("none.jsonl"), "{}\n").unwrap();
+    assert!(
+        said(&stage, &["import", "none.jsonl"], 2).contains("none.jsonl: it was not written by `crosspage export`")
+    );
+    assert!(said(&stage, &["import", "nowhere.jsonl"], 2).contains("nowhere.jsonl: No such file"));
+    assert_eq!(stage.files().len(), 1, "only the file that was to be read: {:?}", stage.files().keys());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_no_configuration_is_every_key_has_a_line_and_the_last_one_tells_where_it_was_looked_for() {
     let elsewhere = tempfile::tempdir().unwrap();
-    let Ended { code, output } = Process::spawn(elsewhere.path(), &[], &["quarantine", "list"]).ended();
-    assert_eq!(code, Some(2), "{output}");
-    assert!(output.contains("PAGERDUTY_API_KEY is missing"), "{output}");
+    let looked_for =
+        format!("there is no .env in {}: run this where", elsewhere.path().canonicalize().unwrap().display());
+    for arguments in [&["quarantine", "list"][..], &["health"]] {
+        let Ended { code, output } = Process::spawn(elsewhere.path(), &[], arguments).ended();
+        assert_eq!(code, Some(2), "{output}");
+        let lines: Vec<&str> = output.lines().collect();
+        let missing = lines.iter().filter(|line| line.starts_with("crosspage: ") && line.contains(" is missing: "));
+        assert_eq!((missing.count(), lines.len()), (7, 8), "{output}");
+        assert!(lines[0].starts_with("crosspage: PAGERDUTY_API_KEY is missing"), "{output}");
+        assert!(lines[7].starts_with(&format!("crosspage: {looked_for}")), "{output}");
+    }
+    let Ended { code, output } = Process::spawn(elsewhere.path(), &[], &["serve"]).ended();
+    assert!(code == Some(2) && output.lines().last().is_some_and(|line| line.contains(&looked_for)), "{output}");
+    let Ended { code, output } = Process::spawn(elsewhere.path(), &[], &["check"]).ended();
+    assert!(code == Some(2) && output.contains(&format!("> {looked_for}")), "{output}");
+    assert!(output.ends_with("\n\n0 ok, 0 with a warning, 7 failed, 1 skipped.\n"), "{output}");
+    std::fs::write(elsewhere.path().join(".env"), "PAGERDUTY_SERVICE_ID=PSERVICE\n").unwrap();
+    let Ended { output, .. } = Process::spawn(elsewhere.path(), &[], &["quarantine", "list"]).ended();
+    assert!(!output.contains("there is no .env") && output.lines().count() == 6, "{output}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

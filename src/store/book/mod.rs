@@ -28,7 +28,7 @@ use waiting::{Waiting, WaitingRoom};
 pub use reads::LONGEST_LIST;
 
 use super::backend::Backend;
-use super::types::{Decide, DueByClass, Settings};
+use super::types::{Decide, DueByClass, Settings, Span};
 use super::{StoreError, keys, record};
 use crate::engine::{AlertId, Entry, Policy, System, Timestamp};
 use crate::metrics::Metrics;
@@ -145,6 +145,21 @@ impl Book {
     /// Fatal ones only.
     pub fn set_reconciled_until(&mut self, until: Timestamp) -> Result<(), StoreError> {
         self.transact(|book| book.table.put(keys::RECONCILED, &until))
+    }
+
+    /// Has what happened since the beginning of `span` count here, if it did not.
+    fn reach_back_to(&mut self, span: Span) -> Result<(), StoreError> {
+        let (own, pruned_at) = (self.span()?, self.pruned_at()?);
+        let span = own.reaching_back_to(span);
+        if span == own {
+            return Ok(());
+        }
+        // By which our clock is believed, and which would else go back as well.
+        self.table.put(keys::PRUNED, &pruned_at)?;
+        self.table.put(keys::RECONCILED, &span.reconciled_until)?;
+        self.table.put(keys::STORE, &About { schema: SCHEMA, first_ran_at: span.first_ran_at })?;
+        self.policy.first_ran_at = span.first_ran_at;
+        Ok(())
     }
 
     fn save_identity(&mut self) -> Result<(), StoreError> {

@@ -8,7 +8,7 @@ use crate::engine::outbox::{DropReason, Outcome, Step};
 use crate::engine::{
     Action, AlertId, Entry, Event, EventBody, Link, Order, Ordered, Reason, Settled, System, Timestamp,
 };
-use crate::store::types::{DeadLetter, Discarded, Recorded, Unlinking};
+use crate::store::types::{DeadLetter, Discarded, Recorded, Span, Unlinking};
 use crate::store::{StoreError, keys};
 
 impl Book {
@@ -20,12 +20,14 @@ impl Book {
         self.transact(|book| book.follow_order(alert, order, now))
     }
 
-    /// Takes in links that another store had; those that are there already are left alone.
+    /// Takes in links that another store had, and reaches back as far as that one: what happened between the two is missed, not
+    /// too old. Links that are there already are left alone.
     ///
     /// # Errors
     /// Fatal ones only.
-    pub fn import(&mut self, links: &[Link]) -> Result<(), StoreError> {
+    pub fn import(&mut self, links: &[Link], span: Span) -> Result<(), StoreError> {
         self.transact(|book| {
+            book.reach_back_to(span)?;
             for link in links {
                 if !book.table.has(&keys::link(&link.alert))? {
                     book.save_link(None, Some(link))?;

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use super::Book;
 use super::waiting::Waiting;
 use crate::engine::{AlertId, Entry, IncidentId, Link, System, Timestamp};
-use crate::store::types::{DeadLetter, QuarantinedHead, Summary, TimelineEntry, Waits};
+use crate::store::types::{DeadLetter, QuarantinedHead, Span, Summary, TimelineEntry, Waits};
 use crate::store::{StoreError, keys, record};
 
 /// How much a list shows at most: of a timeline the newest, of everything else what comes first.
@@ -56,6 +56,14 @@ impl Book {
     /// Fatal ones only.
     pub fn reconciled_until(&self) -> Result<Timestamp, StoreError> {
         Ok(self.table.get(keys::RECONCILED)?.unwrap_or(self.policy.first_ran_at))
+    }
+
+    /// How far back this store reaches.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub fn span(&self) -> Result<Span, StoreError> {
+        Ok(Span { first_ran_at: self.policy.first_ran_at, reconciled_until: self.reconciled_until()? })
     }
 
     /// What happened to an alert's link, oldest first; of a long story the end.

@@ -8,6 +8,7 @@ mod damage;
 mod events;
 mod kept;
 mod letters;
+mod moved;
 mod open;
 mod owed;
 mod pauses;

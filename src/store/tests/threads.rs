@@ -110,6 +110,7 @@ async fn a_disk_nearly_full_refuses_what_comes_from_outside_only() {
     keeper(&store, &memory).look().unwrap();
     let low = StoreError::DiskLow { free: 1000, needed: 256 << 20 };
     assert_eq!(store.record(created("B")).await, Err(low.clone()));
+    assert_eq!(store.import(Vec::new(), store.span().await.unwrap()).await, Err(low.clone()));
     assert_eq!(store.ready(), Err(low));
     let entry = store.claim(System::PagerDuty, 1, NOW).await.unwrap().remove(0).entry;
     store.settle(entry, became("P1"), NOW).await.unwrap();

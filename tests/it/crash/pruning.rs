@@ -113,7 +113,8 @@ fn forty_days_ago(ordeal: &Ordeal) -> Past {
         })
         .collect();
     links.extend(open.iter().map(|(alert, incident)| linked(alert, incident, Status::Open, then)));
-    book.import(&links).unwrap();
+    let span = book.span().unwrap();
+    book.import(&links, span).unwrap();
     for number in 0..STORIES {
         let alert = alert_id(&format!("old-story-{number}"));
         told(&mut book, &alert, then.plus(Duration::from_secs(number as u64)));
