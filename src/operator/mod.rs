@@ -13,6 +13,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tracing::info;
 
 use crate::clock::now;
 use crate::delivery::Gates;
@@ -163,13 +164,13 @@ impl Operator {
     /// Holds a link's commands. `reason` is for those who come later.
     pub async fn pause(&self, alert: &AlertId, reason: &str) -> Result<Ordered> {
         let recorded = self.store.pause(alert, reason, now()).await?;
-        self.ordered(alert, &recorded).await
+        self.ordered("pause", alert, &recorded).await
     }
 
     /// Lets a link's commands go on.
     pub async fn resume(&self, alert: &AlertId) -> Result<Ordered> {
         let recorded = self.store.resume(alert, now()).await?;
-        self.ordered(alert, &recorded).await
+        self.ordered("resume", alert, &recorded).await
     }
 
     /// Ends a link for good. One whose page is being sent is refused: nobody would resolve the incident.
@@ -180,6 +181,8 @@ impl Operator {
                 "The page for alert {alert} is being sent: try again in a moment."
             ))),
             Unlinking::Ended { entries, letters } => {
+                let (dropped, discarded) = (entries.len(), letters.len());
+                info!(order = "unlink", alert.id = %alert, dropped, discarded, "an operator's order was carried out");
                 Ok(UnlinkedView { alert: alert.clone(), entries: entries.len(), dead_letters: letters.len() })
             }
         }
@@ -195,7 +198,9 @@ impl Operator {
         };
         match reason {
             Some(Reason::Linked | Reason::InStep) => {
-                Ok(Ordered { changed: reason == Some(Reason::Linked), link: self.link(alert).await? })
+                let changed = reason == Some(Reason::Linked);
+                info!(order = "link", alert.id = %alert, incident.id = %incident, changed, "an operator's order was carried out");
+                Ok(Ordered { changed, link: self.link(alert).await? })
             }
             Some(Reason::AlertDeleted) => Err(OperatorError::Conflict(format!("Alert {alert} was deleted."))),
             _ => {
@@ -218,6 +223,7 @@ impl Operator {
             })
         })?;
         let found = trigger.pass(dry_run).await.ok_or(StoreError::Closed)?;
+        info!(order = "reconcile", dry_run, "an operator's order was carried out");
         Ok(ReconciledView::of(&found, dry_run))
     }
 
@@ -259,12 +265,16 @@ impl Operator {
     /// Tries again what was given up.
     pub async fn redrive(&self, number: u64) -> Result<DeadLetterView> {
         let letter = self.store.redrive(number, now()).await?.ok_or_else(|| no_letter(number))?;
+        let alert = &letter.entry.alert;
+        info!(order = "redrive", alert.id = %alert, entry.id = number, "an operator's order was carried out");
         Ok(DeadLetterView::of(&letter, self.texts))
     }
 
     /// Leaves undone what was given up.
     pub async fn discard(&self, number: u64) -> Result<DiscardedView> {
         let discarded = self.store.discard(number, now()).await?.ok_or_else(|| no_letter(number))?;
+        let (alert, parked) = (&discarded.letter.entry.alert, discarded.parked.len());
+        info!(order = "discard", alert.id = %alert, entry.id = number, parked, "an operator's order was carried out");
         let letter = DeadLetterView::of(&discarded.letter, self.texts);
         Ok(DiscardedView { letter, parked: discarded.parked.len() })
     }
@@ -292,12 +302,14 @@ impl Operator {
             Replayed::Unreadable(reason) => (false, format!("it cannot be read still: {reason}")),
             Replayed::NotThere => return Err(not_in_quarantine(number)),
         };
+        info!(order = "replay", quarantine.id = number, taken, "an operator's order was carried out");
         Ok(ReplayedView { number, taken, what })
     }
 
     /// Drops what could not be read.
     pub async fn drop_quarantined(&self, number: u64) -> Result<QuarantinedView> {
         let head = self.store.discard_quarantined(number).await?.ok_or_else(|| not_in_quarantine(number))?;
+        info!(order = "discard", quarantine.id = number, "an operator's order was carried out");
         Ok(QuarantinedView::of(number, head))
     }
 
@@ -306,11 +318,16 @@ impl Operator {
         Ok(self.store.waiting().await?.iter().map(|waits| WaitingView::of(waits, self.texts)).collect())
     }
 
-    async fn ordered(&self, alert: &AlertId, recorded: &Recorded) -> Result<Ordered> {
+    async fn ordered(&self, order: &str, alert: &AlertId, recorded: &Recorded) -> Result<Ordered> {
         let Verdict::Decided(decisions) = &recorded.verdict else { return Err(no_link(alert)) };
         match decisions.first() {
             Some((_, Reason::Unlinked(_))) | None => Err(no_link(alert)),
-            Some((_, reason)) => Ok(Ordered { changed: *reason != Reason::InStep, link: self.link(alert).await? }),
+            Some((_, reason)) => {
+                let changed = *reason != Reason::InStep;
+                // Why is for those who look at the link: people write what they like there.
+                info!(order, alert.id = %alert, changed, "an operator's order was carried out");
+                Ok(Ordered { changed, link: self.link(alert).await? })
+            }
         }
     }
 

@@ -116,3 +116,29 @@ fn is_of_the_gone(line: &Value) -> bool {
     let message = line["message"].as_str().unwrap();
     line["level"] == "ERROR" && message.contains("is gone") && message.contains("crosspage pagerduty subscribe")
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_operator_orders_is_a_line_without_what_they_wrote() {
+    let stage = Stage::usual().await;
+    let (process, _) = stage.start(&VARS);
+    let alert = stage.opsgenie.model().human_creates(NewAlert::titled("Disk full"));
+    stage.incident_of(&alert);
+    let url = format!("http://{}", process.admin());
+    let order = async |path: &str, body: Value| {
+        let request = reqwest::Client::new().post(format!("{url}/api/v1/links/{alert}/{path}"));
+        let request = request.header("origin", &url).header("x-crosspage", "1").json(&body);
+        assert_eq!(request.send().await.unwrap().status().as_u16(), 200, "{path}");
+    };
+    for path in ["pause", "pause", "resume", "unlink"] {
+        order(path, serde_json::json!({ "reason": "hunter2 is the password" })).await;
+    }
+    let Ended { output, .. } = process.terminate();
+    assert!(!output.contains("hunter2"), "{output}");
+    let told: Vec<(String, Value)> = lines(&output)
+        .iter()
+        .filter(|line| line["message"] == "an operator's order was carried out" && line["alert.id"] == *alert)
+        .map(|line| (line["order"].as_str().unwrap().to_owned(), line["changed"].clone()))
+        .collect();
+    let expected = [("pause", true.into()), ("pause", false.into()), ("resume", true.into()), ("unlink", Value::Null)];
+    assert_eq!(told, expected.map(|(order, changed)| (order.to_owned(), changed)));
+}
