@@ -1,6 +1,8 @@
 //! Where a command finds what it asks for: with the running crosspage, or in the store itself. The store has one owner, so it is
 //! that owner who is asked; where there is none, the command is the owner for as long as it takes.
 
+use serde::de::DeserializeOwned;
+
 use super::Failure;
 use super::remote::Remote;
 use crate::app::{self, Tuning};
@@ -11,10 +13,11 @@ use crate::operator::late::LatePageView;
 use crate::operator::status::StatusView;
 use crate::operator::story::Story;
 use crate::operator::view::{
-    DeadLetterView, DiscardedView, EntryView, LinkOrder, LinkView, Listed, Ordered, PauseOrder, QuarantinedView,
-    ReconcileOrder, ReconciledView, ReplayedView, Texts, UnlinkedView, WaitingView,
+    Answered, AnsweredAll, DeadLetterView, DiscardedView, EntryView, LinkOrder, LinkView, Listed, NumbersOrder,
+    Ordered, PauseOrder, Problem, QuarantinedView, ReconcileOrder, ReconciledView, ReplayedView, Texts, UnlinkedView,
+    WaitingView,
 };
-use crate::operator::{Operator, Which};
+use crate::operator::{Operator, OperatorError, Which};
 use crate::store::{DatabaseUrl, Settings, Store, StoreError};
 
 /// Whoever can be asked.
@@ -188,17 +191,17 @@ impl Access {
         }
     }
 
-    pub(super) async fn redrive(&self, number: u64) -> Result<DeadLetterView> {
+    pub(super) async fn redrive(&self, numbers: &[u64]) -> Result<Vec<Result<DeadLetterView>>> {
         match self {
-            Self::Running(remote) => remote.post(&["dead-letters", &number.to_string(), "redrive"], NO_BODY).await,
-            Self::Store(operator, _) => Ok(operator.redrive(number).await?),
+            Self::Running(remote) => several(remote, &["dead-letters", "redrive"], numbers).await,
+            Self::Store(operator, _) => Ok(each(operator.redrive_all(numbers).await?)),
         }
     }
 
-    pub(super) async fn discard(&self, number: u64) -> Result<DiscardedView> {
+    pub(super) async fn discard(&self, numbers: &[u64]) -> Result<Vec<Result<DiscardedView>>> {
         match self {
-            Self::Running(remote) => remote.post(&["dead-letters", &number.to_string(), "discard"], NO_BODY).await,
-            Self::Store(operator, _) => Ok(operator.discard(number).await?),
+            Self::Running(remote) => several(remote, &["dead-letters", "discard"], numbers).await,
+            Self::Store(operator, _) => Ok(each(operator.discard_all(numbers).await?)),
         }
     }
 
@@ -216,17 +219,17 @@ impl Access {
         }
     }
 
-    pub(super) async fn replay(&self, number: u64) -> Result<ReplayedView> {
+    pub(super) async fn replay(&self, numbers: &[u64]) -> Result<Vec<Result<ReplayedView>>> {
         match self {
-            Self::Running(remote) => remote.post(&["quarantine", &number.to_string(), "replay"], NO_BODY).await,
-            Self::Store(operator, _) => Ok(operator.replay(number).await?),
+            Self::Running(remote) => several(remote, &["quarantine", "replay"], numbers).await,
+            Self::Store(operator, _) => Ok(each(operator.replay_all(numbers).await?)),
         }
     }
 
-    pub(super) async fn drop_quarantined(&self, number: u64) -> Result<QuarantinedView> {
+    pub(super) async fn drop_quarantined(&self, numbers: &[u64]) -> Result<Vec<Result<QuarantinedView>>> {
         match self {
-            Self::Running(remote) => remote.post(&["quarantine", &number.to_string(), "discard"], NO_BODY).await,
-            Self::Store(operator, _) => Ok(operator.drop_quarantined(number).await?),
+            Self::Running(remote) => several(remote, &["quarantine", "discard"], numbers).await,
+            Self::Store(operator, _) => Ok(each(operator.drop_all_quarantined(numbers).await?)),
         }
     }
 
@@ -236,6 +239,21 @@ impl Access {
             Self::Store(operator, _) => Ok(operator.waiting().await?),
         }
     }
+}
+
+/// Gives a running crosspage an order about several.
+async fn several<T: DeserializeOwned>(remote: &Remote, path: &[&str], numbers: &[u64]) -> Result<Vec<Result<T>>> {
+    let order = NumbersOrder { numbers: numbers.to_vec() };
+    let AnsweredAll { answers } = remote.post(path, Some(&order)).await?;
+    let answer = |answered| match answered {
+        Answered::Done(done) => Ok(done),
+        Answered::Refused(Problem { error }) => Err(Failure::Refused { code: error.code, message: error.message }),
+    };
+    Ok(answers.into_iter().map(answer).collect())
+}
+
+fn each<T>(done: Vec<std::result::Result<T, OperatorError>>) -> Vec<Result<T>> {
+    done.into_iter().map(|done| done.map_err(Failure::from)).collect()
 }
 
 /// Where a page of a list begins, and how long it may be.

@@ -6,7 +6,8 @@ use super::access::Access;
 use super::output::beginning;
 use super::{Done, Failure, Format, Out, USUAL_LIST, listed};
 use crate::engine::AlertId;
-use crate::operator::view::DeadLetterView;
+use crate::operator::LONGEST_ORDER;
+use crate::operator::view::{DeadLetterView, DiscardedView};
 
 /// What can be done about dead letters.
 #[derive(Debug, Subcommand)]
@@ -102,11 +103,13 @@ async fn list(access: &Access, limit: usize, format: Format) -> Result<Done, Fai
 async fn redrive(access: &Access, which: Which, format: Format) -> Result<Done, Failure> {
     let mut output = format.output();
     let (numbers, mut done) = which.numbers(access, &mut output).await?;
-    for number in numbers {
-        let letter = output.unless_refused(access.redrive(number).await)?;
-        done = done.and(letter.is_some());
-        if let Some(letter) = letter {
-            output.say(&format!("{number}: {} goes on{}.", what(&letter), access.when()), &letter)?;
+    for numbers in numbers.chunks(LONGEST_ORDER) {
+        for (number, letter) in numbers.iter().zip(access.redrive(numbers).await?) {
+            let letter = output.unless_refused(letter)?;
+            done = done.and(letter.is_some());
+            if let Some(letter) = letter {
+                output.say(&format!("{number}: {} goes on{}.", what(&letter), access.when()), &letter)?;
+            }
         }
     }
     Ok(done)
@@ -115,19 +118,24 @@ async fn redrive(access: &Access, which: Which, format: Format) -> Result<Done, 
 async fn discard(access: &Access, which: Which, format: Format) -> Result<Done, Failure> {
     let mut output = format.output();
     let (numbers, mut done) = which.numbers(access, &mut output).await?;
-    for number in numbers {
-        let discarded = output.unless_refused(access.discard(number).await)?;
-        done = done.and(discarded.is_some());
-        if let Some(discarded) = discarded {
-            let mut sentence = format!("{number}: {} is left undone", what(&discarded.letter));
-            if discarded.parked > 0 {
-                sentence.push_str(&format!(", and so is what was parked behind it: {}", discarded.parked));
+    for numbers in numbers.chunks(LONGEST_ORDER) {
+        for (number, discarded) in numbers.iter().zip(access.discard(numbers).await?) {
+            let discarded = output.unless_refused(discarded)?;
+            done = done.and(discarded.is_some());
+            if let Some(discarded) = discarded {
+                output.say(&left_undone(*number, &discarded), &discarded)?;
             }
-            sentence.push('.');
-            output.say(&sentence, &discarded)?;
         }
     }
     Ok(done)
+}
+
+fn left_undone(number: u64, discarded: &DiscardedView) -> String {
+    let what = what(&discarded.letter);
+    match discarded.parked {
+        0 => format!("{number}: {what} is left undone."),
+        parked => format!("{number}: {what} is left undone, and so is what was parked behind it: {parked}."),
+    }
 }
 
 fn what(letter: &DeadLetterView) -> String {

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::access::Access;
 use super::{Done, Failure, Format, Out, USUAL_LIST, listed};
+use crate::operator::LONGEST_ORDER;
 use crate::operator::view::QuarantinedView;
 
 /// What can be done about the quarantine.
@@ -108,11 +109,13 @@ async fn show(access: &Access, number: u64, format: Format) -> Result<Done, Fail
 async fn replay_all(access: &Access, which: Which, format: Format) -> Result<Done, Failure> {
     let mut output = format.output();
     let mut done = Done::All;
-    for number in which.numbers(access, &mut output).await? {
-        let replayed = output.unless_refused(access.replay(number).await)?;
-        done = done.and(replayed.as_ref().is_some_and(|replayed| replayed.taken));
-        if let Some(replayed) = replayed {
-            output.say(&format!("{number}: {}.", replayed.what), &replayed)?;
+    for numbers in which.numbers(access, &mut output).await?.chunks(LONGEST_ORDER) {
+        for (number, replayed) in numbers.iter().zip(access.replay(numbers).await?) {
+            let replayed = output.unless_refused(replayed)?;
+            done = done.and(replayed.as_ref().is_some_and(|replayed| replayed.taken));
+            if let Some(replayed) = replayed {
+                output.say(&format!("{number}: {}.", replayed.what), &replayed)?;
+            }
         }
     }
     Ok(done)
@@ -121,11 +124,13 @@ async fn replay_all(access: &Access, which: Which, format: Format) -> Result<Don
 async fn discard(access: &Access, which: Which, format: Format) -> Result<Done, Failure> {
     let mut output = format.output();
     let mut done = Done::All;
-    for number in which.numbers(access, &mut output).await? {
-        let dropped = output.unless_refused(access.drop_quarantined(number).await)?;
-        done = done.and(dropped.is_some());
-        if let Some(dropped) = dropped {
-            output.say(&format!("{number}: dropped."), &dropped)?;
+    for numbers in which.numbers(access, &mut output).await?.chunks(LONGEST_ORDER) {
+        for (number, dropped) in numbers.iter().zip(access.drop_quarantined(numbers).await?) {
+            let dropped = output.unless_refused(dropped)?;
+            done = done.and(dropped.is_some());
+            if let Some(dropped) = dropped {
+                output.say(&format!("{number}: dropped."), &dropped)?;
+            }
         }
     }
     Ok(done)

@@ -32,6 +32,9 @@ use view::{
 /// How many items a page of a list has at most.
 pub const LONGEST_PAGE: usize = 500;
 
+/// How many items an order may be about at most. They share a commit, and nobody else writes meanwhile.
+pub const LONGEST_ORDER: usize = 100;
+
 /// What an operator has to work with. Clones are cheap and mean the same.
 #[derive(Clone)]
 pub struct Operator {
@@ -264,19 +267,34 @@ impl Operator {
 
     /// Tries again what was given up.
     pub async fn redrive(&self, number: u64) -> Result<DeadLetterView> {
-        let letter = self.store.redrive(number, now()).await?.ok_or_else(|| no_letter(number))?;
-        let alert = &letter.entry.alert;
-        info!(order = "redrive", alert.id = %alert, entry.id = number, "an operator's order was carried out");
-        Ok(DeadLetterView::of(&letter, self.texts))
+        self.redrive_all(&[number]).await?.pop().unwrap_or_else(|| Err(no_letter(number)))
+    }
+
+    /// Tries several again, in this order and in one commit: at most [`LONGEST_ORDER`].
+    pub async fn redrive_all(&self, numbers: &[u64]) -> Result<Vec<Result<DeadLetterView>>> {
+        let letters = self.store.redrive_all(not_too_many(numbers)?, now()).await?;
+        Ok(each(numbers, letters, |number, letter| {
+            let letter = letter.ok_or_else(|| no_letter(number))?;
+            let alert = &letter.entry.alert;
+            info!(order = "redrive", alert.id = %alert, entry.id = number, "an operator's order was carried out");
+            Ok(DeadLetterView::of(&letter, self.texts))
+        }))
     }
 
     /// Leaves undone what was given up.
     pub async fn discard(&self, number: u64) -> Result<DiscardedView> {
-        let discarded = self.store.discard(number, now()).await?.ok_or_else(|| no_letter(number))?;
-        let (alert, parked) = (&discarded.letter.entry.alert, discarded.parked.len());
-        info!(order = "discard", alert.id = %alert, entry.id = number, parked, "an operator's order was carried out");
-        let letter = DeadLetterView::of(&discarded.letter, self.texts);
-        Ok(DiscardedView { letter, parked: discarded.parked.len() })
+        self.discard_all(&[number]).await?.pop().unwrap_or_else(|| Err(no_letter(number)))
+    }
+
+    /// Leaves several undone, in this order and in one commit: at most [`LONGEST_ORDER`].
+    pub async fn discard_all(&self, numbers: &[u64]) -> Result<Vec<Result<DiscardedView>>> {
+        let discarded = self.store.discard_all(not_too_many(numbers)?, now()).await?;
+        Ok(each(numbers, discarded, |number, discarded| {
+            let discarded = discarded.ok_or_else(|| no_letter(number))?;
+            let (alert, parked) = (&discarded.letter.entry.alert, discarded.parked.len());
+            info!(order = "discard", alert.id = %alert, entry.id = number, parked, "an operator's order was carried out");
+            Ok(DiscardedView { letter: DeadLetterView::of(&discarded.letter, self.texts), parked })
+        }))
     }
 
     /// A page of what could not be read, oldest first.
@@ -296,21 +314,37 @@ impl Operator {
 
     /// Reads again what could not be read.
     pub async fn replay(&self, number: u64) -> Result<ReplayedView> {
-        let (taken, what) = match replay::replay(&self.store, number).await? {
-            Replayed::Recorded(recorded) => (true, replay::said(&recorded.verdict)),
-            Replayed::NothingToDo(event_type) => (true, format!("nothing to do for {event_type}")),
-            Replayed::Unreadable(reason) => (false, format!("it cannot be read still: {reason}")),
-            Replayed::NotThere => return Err(not_in_quarantine(number)),
-        };
-        info!(order = "replay", quarantine.id = number, taken, "an operator's order was carried out");
-        Ok(ReplayedView { number, taken, what })
+        self.replay_all(&[number]).await?.pop().unwrap_or_else(|| Err(not_in_quarantine(number)))
+    }
+
+    /// Reads several again, in this order and in few commits: at most [`LONGEST_ORDER`].
+    pub async fn replay_all(&self, numbers: &[u64]) -> Result<Vec<Result<ReplayedView>>> {
+        let replayed = replay::replay_all(&self.store, &not_too_many(numbers)?).await?;
+        Ok(each(numbers, replayed, |number, replayed| {
+            let (taken, what) = match replayed {
+                Replayed::Recorded(recorded) => (true, replay::said(&recorded.verdict)),
+                Replayed::NothingToDo(event_type) => (true, format!("nothing to do for {event_type}")),
+                Replayed::Unreadable(reason) => (false, format!("it cannot be read still: {reason}")),
+                Replayed::NotThere => return Err(not_in_quarantine(number)),
+            };
+            info!(order = "replay", quarantine.id = number, taken, "an operator's order was carried out");
+            Ok(ReplayedView { number, taken, what })
+        }))
     }
 
     /// Drops what could not be read.
     pub async fn drop_quarantined(&self, number: u64) -> Result<QuarantinedView> {
-        let head = self.store.discard_quarantined(number).await?.ok_or_else(|| not_in_quarantine(number))?;
-        info!(order = "discard", quarantine.id = number, "an operator's order was carried out");
-        Ok(QuarantinedView::of(number, head))
+        self.drop_all_quarantined(&[number]).await?.pop().unwrap_or_else(|| Err(not_in_quarantine(number)))
+    }
+
+    /// Drops several of what could not be read, in one commit: at most [`LONGEST_ORDER`].
+    pub async fn drop_all_quarantined(&self, numbers: &[u64]) -> Result<Vec<Result<QuarantinedView>>> {
+        let heads = self.store.discard_all_quarantined(not_too_many(numbers)?).await?;
+        Ok(each(numbers, heads, |number, head| {
+            let head = head.ok_or_else(|| not_in_quarantine(number))?;
+            info!(order = "discard", quarantine.id = number, "an operator's order was carried out");
+            Ok(QuarantinedView::of(number, head))
+        }))
     }
 
     /// The notes that wait for incidents which are being created, in the order they came.
@@ -335,6 +369,19 @@ impl Operator {
         let pending = self.store.queued_for(links.iter().map(|link| link.alert.clone()).collect()).await?;
         Ok(links.iter().zip(pending).map(|(link, pending)| LinkView::of(link, pending)).collect())
     }
+}
+
+/// The numbers that an order is about.
+fn not_too_many(numbers: &[u64]) -> Result<Vec<u64>> {
+    if numbers.len() > LONGEST_ORDER {
+        return Err(OperatorError::Unclear(format!("an order is about {LONGEST_ORDER} numbers at most: give several")));
+    }
+    Ok(numbers.to_vec())
+}
+
+/// What came of each of these.
+fn each<T, U>(numbers: &[u64], done: Vec<T>, answer: impl Fn(u64, T) -> Result<U>) -> Vec<Result<U>> {
+    numbers.iter().zip(done).map(|(number, done)| answer(*number, done)).collect()
 }
 
 /// A page of a list that goes on behind its last item if it is full.

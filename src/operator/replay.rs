@@ -24,18 +24,46 @@ pub enum Replayed {
 /// # Errors
 /// Fatal ones of the store only.
 pub async fn replay(store: &Store, number: u64) -> Result<Replayed, StoreError> {
-    let Some(item) = store.quarantined_under(number).await? else { return Ok(Replayed::NotThere) };
-    match read(&item) {
-        Ok(Read::Event(event)) => {
-            let event = Event { request_id: item.request_id, ..*event };
-            Ok(store.replay(number, event).await?.map_or(Replayed::NotThere, Replayed::Recorded))
-        }
-        Ok(Read::Nothing(event_type)) => {
-            store.discard_quarantined(number).await?;
-            Ok(Replayed::NothingToDo(event_type))
-        }
-        Err(reason) => Ok(Replayed::Unreadable(reason)),
+    Ok(replay_all(store, &[number]).await?.pop().unwrap_or(Replayed::NotThere))
+}
+
+/// The same for several, in this order and in two commits.
+///
+/// # Errors
+/// Fatal ones of the store only.
+pub async fn replay_all(store: &Store, numbers: &[u64]) -> Result<Vec<Replayed>, StoreError> {
+    let mut replayed = Vec::with_capacity(numbers.len());
+    let (mut events, mut over) = (Vec::new(), Vec::new());
+    for number in numbers {
+        let Some(item) = store.quarantined_under(*number).await? else {
+            replayed.push(Replayed::NotThere);
+            continue;
+        };
+        replayed.push(match read(&item) {
+            Ok(Read::Event(event)) => {
+                events.push((*number, Event { request_id: item.request_id, ..*event }));
+                // What the store makes of it is put in its place below.
+                Replayed::NotThere
+            }
+            Ok(Read::Nothing(event_type)) => {
+                over.push(*number);
+                Replayed::NothingToDo(event_type)
+            }
+            Err(reason) => Replayed::Unreadable(reason),
+        });
     }
+    if !over.is_empty() {
+        store.discard_all_quarantined(over).await?;
+    }
+    let read: Vec<u64> = events.iter().map(|(number, _)| *number).collect();
+    let recorded = if events.is_empty() { Vec::new() } else { store.replay_all(events).await? };
+    for (number, recorded) in read.into_iter().zip(recorded) {
+        let place = numbers.iter().zip(&mut replayed).find(|(n, place)| **n == number && **place == Replayed::NotThere);
+        if let (Some((_, place)), Some(recorded)) = (place, recorded) {
+            *place = Replayed::Recorded(recorded);
+        }
+    }
+    Ok(replayed)
 }
 
 /// What was made of an event, in words.

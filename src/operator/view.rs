@@ -13,8 +13,8 @@ use crate::engine::{
 use crate::store::{DeadLetter, Form, QuarantinedHead, Waits};
 
 pub use orders::{
-    DifferenceView, DiscardedView, LinkOrder, Ordered, PauseOrder, Problem, ProblemText, ReconcileOrder,
-    ReconciledView, ReplayedView, UnlinkedView,
+    Answered, AnsweredAll, DifferenceView, DiscardedView, LinkOrder, NumbersOrder, Ordered, PauseOrder, Problem,
+    ProblemText, ReconcileOrder, ReconciledView, ReplayedView, UnlinkedView,
 };
 
 /// Some of a list, and where it goes on.

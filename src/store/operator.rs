@@ -85,6 +85,14 @@ impl Store {
         self.ask(None, move |book| book.redrive(entry, now)).await
     }
 
+    /// The same for several, in this order and in one commit.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub async fn redrive_all(&self, entries: Vec<u64>, now: Timestamp) -> Result<Vec<Option<DeadLetter>>, StoreError> {
+        self.ask(None, move |book| book.redrive_all(&entries, now)).await
+    }
+
     /// Leaves undone for good what was given up under that entry's number. Behind a discarded creation, what is bound for
     /// PagerDuty is dropped as well, and nobody will be paged for the alert. Returns nothing if there is no such letter. `now` is
     /// by our clock.
@@ -93,6 +101,14 @@ impl Store {
     /// Fatal ones only.
     pub async fn discard(&self, entry: u64, now: Timestamp) -> Result<Option<Discarded>, StoreError> {
         self.ask(None, move |book| book.discard(entry, now)).await
+    }
+
+    /// The same for several, in this order and in one commit.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub async fn discard_all(&self, entries: Vec<u64>, now: Timestamp) -> Result<Vec<Option<Discarded>>, StoreError> {
+        self.ask(None, move |book| book.discard_all(&entries, now)).await
     }
 
     /// What lies in the quarantine under that number.
@@ -112,12 +128,28 @@ impl Store {
         self.ask(None, move |book| book.replay(number, event)).await
     }
 
+    /// Takes in the events that were read from what lies under these numbers, in this order and in one commit.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub async fn replay_all(&self, events: Vec<(u64, Event)>) -> Result<Vec<Option<Recorded>>, StoreError> {
+        self.ask(None, move |book| events.into_iter().map(|(number, event)| book.replay(number, event)).collect()).await
+    }
+
     /// Drops for good what lies under that number, and returns it, if there is something.
     ///
     /// # Errors
     /// Fatal ones only.
     pub async fn discard_quarantined(&self, number: u64) -> Result<Option<QuarantinedHead>, StoreError> {
         self.ask(None, move |book| book.discard_quarantined(number)).await
+    }
+
+    /// The same for several, in one commit.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub async fn discard_all_quarantined(&self, numbers: Vec<u64>) -> Result<Vec<Option<QuarantinedHead>>, StoreError> {
+        self.ask(None, move |book| numbers.iter().map(|number| book.discard_quarantined(*number)).collect()).await
     }
 
     /// The newest of what happened to an alert before that number, oldest first, each with its number; at most `limit`.

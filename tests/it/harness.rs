@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use crosspage::app::{Application, Tuning};
 use crosspage::config::Config;
-use crosspage::store::{Queued, TimelineEntry};
+use crosspage::engine::Policy;
+use crosspage::store::{Queued, Settings, Store, TimelineEntry};
 use simulators::opsgenie::{self, Alert, NewAlert};
 use simulators::pagerduty::{self, Incident};
 use tempfile::TempDir;
@@ -145,6 +146,13 @@ impl World {
     pub(crate) async fn restart_app(&mut self) {
         self.stop_app().await;
         self.start_app().await;
+    }
+
+    /// Opens the store as a command does, while crosspage does not run.
+    pub(crate) fn open_store(&self) -> Store {
+        let config = self.config(&[]);
+        let settings = Settings::new(Policy { retention: config.retention, ..Policy::default() });
+        Store::open(&config.database, settings, crosspage::clock::now()).unwrap()
     }
 
     /// Changes a configuration key from the next start on.

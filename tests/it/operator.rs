@@ -9,7 +9,7 @@ use crosspage::http::HttpSettings;
 use crosspage::metrics::Part;
 use crosspage::operator::replay::{Replayed, replay};
 use crosspage::operator::view::Texts;
-use crosspage::operator::{Live, Operator};
+use crosspage::operator::{LONGEST_ORDER, Live, Operator, OperatorError};
 use crosspage::store::backend::Backend;
 use crosspage::store::memory::MemoryBackend;
 use crosspage::store::{Form, Quarantined, Settings, Store, Unlinking};
@@ -19,7 +19,7 @@ use simulators::Fault;
 use tokio::sync::watch;
 
 use crate::harness::{ADA, JANE, Plan, World};
-use crate::post::from_opsgenie;
+use crate::post::{from_opsgenie, from_pagerduty};
 use crate::reconcile::{after_passes, plan as listening_and_looking};
 
 /// By this, pages that are open know when to look again.
@@ -325,5 +325,71 @@ async fn an_alert_that_crosspage_never_linked_is_linked_by_hand() {
     let alert_acknowledged = world.alert_now(&alert).acknowledged;
     assert_eq!(alert_acknowledged, world.incident_now(&incident).status == "acknowledged", "they are together again");
     assert_eq!(linked().await.commands, 0, "so already");
+    world.end().await;
+}
+
+/// How many are dealt with at once: more than one order may be about.
+const MANY: usize = 130;
+
+/// So many dead letters of one alert's notes, and so many notes of another one's incident in the quarantine that can be read by
+/// now, with nothing else to be done. On one link they would blow its fuse.
+async fn many_troubles(world: &World) -> (Vec<u64>, Vec<u64>) {
+    let (alert, _) = world.linked("Disk full").await;
+    let (_, incident) = world.linked("CPU busy").await;
+    world.pagerduty.model().faults.always("POST", "/notes", Fault::status(403));
+    for number in 0..MANY {
+        world.opsgenie.model().human_adds_note(&alert, JANE, &format!("note {number}"));
+    }
+    world.settle().await;
+    world.pagerduty.model().faults.clear();
+    let mut items = Vec::new();
+    for number in 0..MANY {
+        let mut webhook = from_pagerduty(&format!("E{number}"), "incident.annotated", &incident);
+        let content = format!("from the quarantine: {number}");
+        webhook["event"]["data"] = json!({
+            "id": format!("N{number}"), "type": "incident_note", "content": content, "trimmed": false,
+            "incident": { "id": incident, "type": "incident_reference" },
+        });
+        items.push(put_away(world, System::PagerDuty, Form::Webhook, &webhook).await);
+    }
+    let letters = world.app().store().dead_letters(None, usize::MAX).await.unwrap();
+    (letters.iter().map(|letter| letter.entry.id).collect(), items)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_about_many_is_done_in_order_and_in_few_commits() {
+    let mut world = World::new().await;
+    let (letters, items) = many_troubles(&world).await;
+    assert_eq!((letters.len(), items.len()), (MANY, MANY));
+    world.stop_app().await;
+    let store = world.open_store();
+    let operator = Operator::new(store.clone(), Texts::shown_if(true), None);
+    let too_many = operator.discard_all(&letters).await;
+    assert!(matches!(too_many, Err(OperatorError::Unclear(_))), "{too_many:?}");
+
+    let commits = store.commits();
+    let (first, rest) = letters.split_at(LONGEST_ORDER);
+    let redriven: Vec<u64> =
+        operator.redrive_all(first).await.unwrap().into_iter().map(|letter| letter.unwrap().entry.number).collect();
+    assert_eq!(redriven, first);
+    let discarded = operator.discard_all(&[rest, &[first[0]]].concat()).await.unwrap();
+    assert_eq!(discarded.iter().filter(|done| done.is_ok()).count(), rest.len());
+    assert!(matches!(discarded.last(), Some(Err(OperatorError::NotThere(_)))), "each is answered for itself");
+    let (first, rest) = items.split_at(LONGEST_ORDER);
+    let replayed: Vec<u64> =
+        operator.replay_all(first).await.unwrap().into_iter().map(|replayed| replayed.unwrap().number).collect();
+    assert_eq!(replayed, first);
+    assert_eq!(operator.drop_all_quarantined(rest).await.unwrap().len(), rest.len());
+    assert_eq!(store.commits() - commits, 4, "one an order");
+    store.close().await.unwrap();
+
+    world.start_app().await;
+    world.settle().await;
+    let alerts = world.opsgenie.model().alert_ids();
+    let told = world.alert_notes(&alerts[1]).into_iter().filter_map(|note| {
+        note.strip_prefix("[PagerDuty] Ada Oncall: from the quarantine: ").map(|number| number.parse().unwrap())
+    });
+    assert_eq!(told.collect::<Vec<usize>>(), (0..LONGEST_ORDER).collect::<Vec<_>>(), "they are told in order");
+    assert_eq!(world.incident_notes(&world.incident_of(&alerts[0]).id).len(), LONGEST_ORDER);
     world.end().await;
 }

@@ -4,13 +4,15 @@ use actix_web::web;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{Answer, Place, State, usual_page};
+use super::{Answer, Answers, Place, State, answers, usual_page};
 use crate::engine::System;
-use crate::operator::view::{DeadLetterView, DiscardedView, EntryView, Listed, Problem};
+use crate::operator::view::{AnsweredAll, DeadLetterView, DiscardedView, EntryView, Listed, NumbersOrder, Problem};
 
 pub(super) fn routes(app: &mut web::ServiceConfig) {
     app.service(web::resource("/entries").route(web::get().to(outbox)))
         .service(web::resource("/dead-letters").route(web::get().to(list)))
+        .service(web::resource("/dead-letters/redrive").route(web::post().to(redrive_all)))
+        .service(web::resource("/dead-letters/discard").route(web::post().to(discard_all)))
         .service(web::resource("/dead-letters/{number}/redrive").route(web::post().to(redrive)))
         .service(web::resource("/dead-letters/{number}/discard").route(web::post().to(discard)));
 }
@@ -59,4 +61,18 @@ pub(super) async fn redrive(state: web::Data<State>, number: web::Path<u64>) -> 
     responses((status = 200, body = DiscardedView), (status = 404, body = Problem)))]
 pub(super) async fn discard(state: web::Data<State>, number: web::Path<u64>) -> Answer<DiscardedView> {
     Ok(web::Json(state.operator.discard(number.into_inner()).await?))
+}
+
+/// Try several again, in this order: each is answered as it would be by itself, in the same order.
+#[utoipa::path(post, path = "/api/v1/dead-letters/redrive", tag = "outbox", request_body = NumbersOrder,
+    responses((status = 200, body = AnsweredAll<DeadLetterView>), (status = 400, body = Problem)))]
+pub(super) async fn redrive_all(state: web::Data<State>, order: web::Json<NumbersOrder>) -> Answers<DeadLetterView> {
+    answers(state.operator.redrive_all(&order.numbers).await?)
+}
+
+/// Leave several undone, in this order: each is answered as it would be by itself, in the same order.
+#[utoipa::path(post, path = "/api/v1/dead-letters/discard", tag = "outbox", request_body = NumbersOrder,
+    responses((status = 200, body = AnsweredAll<DiscardedView>), (status = 400, body = Problem)))]
+pub(super) async fn discard_all(state: web::Data<State>, order: web::Json<NumbersOrder>) -> Answers<DiscardedView> {
+    answers(state.operator.discard_all(&order.numbers).await?)
 }

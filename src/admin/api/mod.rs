@@ -22,7 +22,9 @@ use super::State;
 use crate::metrics;
 use crate::operator::late::LatePageView;
 use crate::operator::status::StatusView;
-use crate::operator::view::{Listed, Problem, ProblemText, ReconcileOrder, ReconciledView, WaitingView};
+use crate::operator::view::{
+    Answered, AnsweredAll, Listed, Problem, ProblemText, ReconcileOrder, ReconciledView, WaitingView,
+};
 use crate::operator::{LONGEST_PAGE, OperatorError};
 
 /// All routes of the API.
@@ -67,10 +69,14 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
         letters::list,
         letters::redrive,
         letters::discard,
+        letters::redrive_all,
+        letters::discard_all,
         quarantine::list,
         quarantine::show,
         quarantine::replay,
         quarantine::discard,
+        quarantine::replay_all,
+        quarantine::discard_all,
     ),
     components(schemas(Problem)),
     modifiers(&Bearer),
@@ -158,6 +164,20 @@ fn usual_page() -> usize {
 /// What is answered, or why nothing is.
 type Answer<T> = Result<web::Json<T>, Refused>;
 
+/// What is answered to an order about several.
+type Answers<T> = Answer<AnsweredAll<T>>;
+
+/// What came of each, unless the store has failed.
+fn answers<T>(done: Vec<Result<T, OperatorError>>) -> Answers<T> {
+    let answered = |done: Result<T, OperatorError>| match done {
+        Ok(done) => Ok(Answered::Done(done)),
+        Err(error @ OperatorError::Store(_)) => Err(error.into()),
+        Err(error) => Ok(Answered::Refused(Problem { error: told(&error) })),
+    };
+    let answers = done.into_iter().map(answered).collect::<Result<_, Refused>>()?;
+    Ok(web::Json(AnsweredAll { answers }))
+}
+
 pub(super) fn problem(status: StatusCode, code: &str, message: &str) -> HttpResponse {
     let error = ProblemText { code: code.to_owned(), message: message.to_owned() };
     HttpResponse::build(status).json(Problem { error })
@@ -193,15 +213,21 @@ impl ResponseError for Refused {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let (code, message) = match &self.0 {
-            OperatorError::NotThere(message) => ("not_found", message.clone()),
-            OperatorError::Unclear(message) => ("unclear", message.clone()),
-            OperatorError::Conflict(message) => ("conflict", message.clone()),
-            // A path or a key is for the log only.
-            OperatorError::Store(error) => ("store", error.kind().to_owned()),
-        };
-        problem(self.status_code(), code, &message)
+        let ProblemText { code, message } = told(&self.0);
+        problem(self.status_code(), &code, &message)
     }
+}
+
+/// Why something was refused, as far as it is anybody's business.
+fn told(error: &OperatorError) -> ProblemText {
+    let (code, message) = match error {
+        OperatorError::NotThere(message) => ("not_found", message.clone()),
+        OperatorError::Unclear(message) => ("unclear", message.clone()),
+        OperatorError::Conflict(message) => ("conflict", message.clone()),
+        // A path or a key is for the log only.
+        OperatorError::Store(error) => ("store", error.kind().to_owned()),
+    };
+    ProblemText { code: code.to_owned(), message }
 }
 
 /// Why a request could not even be read.

@@ -2,11 +2,13 @@
 
 use actix_web::web;
 
-use super::{Answer, Place, State};
-use crate::operator::view::{Listed, Problem, QuarantinedView, ReplayedView};
+use super::{Answer, Answers, Place, State, answers};
+use crate::operator::view::{AnsweredAll, Listed, NumbersOrder, Problem, QuarantinedView, ReplayedView};
 
 pub(super) fn routes(app: &mut web::ServiceConfig) {
     app.service(web::resource("/quarantine").route(web::get().to(list)))
+        .service(web::resource("/quarantine/replay").route(web::post().to(replay_all)))
+        .service(web::resource("/quarantine/discard").route(web::post().to(discard_all)))
         .service(web::resource("/quarantine/{number}").route(web::get().to(show)))
         .service(web::resource("/quarantine/{number}/replay").route(web::post().to(replay)))
         .service(web::resource("/quarantine/{number}/discard").route(web::post().to(discard)));
@@ -41,4 +43,18 @@ pub(super) async fn replay(state: web::Data<State>, number: web::Path<u64>) -> A
     responses((status = 200, body = QuarantinedView), (status = 404, body = Problem)))]
 pub(super) async fn discard(state: web::Data<State>, number: web::Path<u64>) -> Answer<QuarantinedView> {
     Ok(web::Json(state.operator.drop_quarantined(number.into_inner()).await?))
+}
+
+/// Read several again, in this order: each is answered as it would be by itself, in the same order.
+#[utoipa::path(post, path = "/api/v1/quarantine/replay", tag = "quarantine", request_body = NumbersOrder,
+    responses((status = 200, body = AnsweredAll<ReplayedView>), (status = 400, body = Problem)))]
+pub(super) async fn replay_all(state: web::Data<State>, order: web::Json<NumbersOrder>) -> Answers<ReplayedView> {
+    answers(state.operator.replay_all(&order.numbers).await?)
+}
+
+/// Drop several for good: each is answered as it would be by itself, in the same order.
+#[utoipa::path(post, path = "/api/v1/quarantine/discard", tag = "quarantine", request_body = NumbersOrder,
+    responses((status = 200, body = AnsweredAll<QuarantinedView>), (status = 400, body = Problem)))]
+pub(super) async fn discard_all(state: web::Data<State>, order: web::Json<NumbersOrder>) -> Answers<QuarantinedView> {
+    answers(state.operator.drop_all_quarantined(&order.numbers).await?)
 }

@@ -30,6 +30,32 @@ pub struct LinkOrder {
     pub incident: IncidentId,
 }
 
+/// Which ones an order is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NumbersOrder {
+    /// Their numbers, in the order in which it is to be done: at most a hundred.
+    #[schema(max_items = 100)]
+    pub numbers: Vec<u64>,
+}
+
+/// What came of an order about several.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct AnsweredAll<T> {
+    /// What came of each, in the order of their numbers.
+    pub answers: Vec<Answered<T>>,
+}
+
+/// What came of one of several.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum Answered<T> {
+    /// It was refused.
+    Refused(Problem),
+    /// It was done.
+    Done(T),
+}
+
 /// How the reconciler is to make its pass.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -1,5 +1,6 @@
 //! What an operator orders, or crosspage for its own protection: pauses, and what is to become of dead letters.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use super::Book;
@@ -10,6 +11,9 @@ use crate::engine::{
 };
 use crate::store::types::{DeadLetter, Discarded, Recorded, Span, Unlinking};
 use crate::store::{StoreError, keys};
+
+/// A dead letter and where it lies.
+type Found = (Vec<u8>, DeadLetter);
 
 impl Book {
     /// Has something done with an alert's link: an event like any other, that shows in the timeline. `now` is by our clock.
@@ -58,8 +62,21 @@ impl Book {
     /// # Errors
     /// Fatal ones only.
     pub fn redrive(&mut self, id: u64, now: Timestamp) -> Result<Option<DeadLetter>, StoreError> {
+        Ok(self.redrive_all(&[id], now)?.pop().flatten())
+    }
+
+    /// The same for several dead letters, in this order.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub fn redrive_all(&mut self, ids: &[u64], now: Timestamp) -> Result<Vec<Option<DeadLetter>>, StoreError> {
+        let mut found = self.find_letters(ids)?;
+        ids.iter().map(|id| self.redrive_found(found.remove(id), now)).collect()
+    }
+
+    fn redrive_found(&mut self, found: Option<Found>, now: Timestamp) -> Result<Option<DeadLetter>, StoreError> {
+        let Some((key, letter)) = found else { return Ok(None) };
         self.transact(|book| {
-            let Some((key, letter)) = book.find_letter(id)? else { return Ok(None) };
             let alert = letter.entry.alert.clone();
             if !book.table.has(&keys::link(&alert))? {
                 return Ok(None);
@@ -81,8 +98,21 @@ impl Book {
     /// # Errors
     /// Fatal ones only.
     pub fn discard(&mut self, id: u64, now: Timestamp) -> Result<Option<Discarded>, StoreError> {
+        Ok(self.discard_all(&[id], now)?.pop().flatten())
+    }
+
+    /// The same for several dead letters, in this order.
+    ///
+    /// # Errors
+    /// Fatal ones only.
+    pub fn discard_all(&mut self, ids: &[u64], now: Timestamp) -> Result<Vec<Option<Discarded>>, StoreError> {
+        let mut found = self.find_letters(ids)?;
+        ids.iter().map(|id| self.discard_found(found.remove(id), now)).collect()
+    }
+
+    fn discard_found(&mut self, found: Option<Found>, now: Timestamp) -> Result<Option<Discarded>, StoreError> {
+        let Some((key, letter)) = found else { return Ok(None) };
         self.transact(|book| {
-            let Some((key, letter)) = book.find_letter(id)? else { return Ok(None) };
             let alert = letter.entry.alert.clone();
             book.drop_letter(&key)?;
             let parked = match letter.entry.command.action {
@@ -153,14 +183,15 @@ impl Book {
         self.decide_all(of_ours(EventBody::Ordered(Box::new(Ordered { alert, order })), now))
     }
 
-    fn find_letter(&self, id: u64) -> Result<Option<(Vec<u8>, DeadLetter)>, StoreError> {
-        let mut found = None;
+    /// The dead letters of these numbers, as far as there are any.
+    fn find_letters(&self, ids: &[u64]) -> Result<BTreeMap<u64, Found>, StoreError> {
+        let mut wanted: BTreeSet<u64> = ids.iter().copied().collect();
+        let mut found = BTreeMap::new();
         self.table.visit(keys::DEAD_LETTERS, |key, letter: DeadLetter| {
-            if letter.entry.id == id {
-                found = Some((key, letter));
-                return ControlFlow::Break(());
+            if wanted.remove(&letter.entry.id) {
+                found.insert(letter.entry.id, (key, letter));
             }
-            ControlFlow::Continue(())
+            if wanted.is_empty() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
         Ok(found)
     }

@@ -13,6 +13,7 @@ on_both_backends! {
     a_redriven_entry_waits_for_the_one_that_is_under_way
     what_is_redriven_begins_anew_and_looks_first_for_what_it_may_have_sent
     what_dies_again_can_be_redriven_again
+    several_letters_are_dealt_with_in_the_order_that_was_given
     a_discarded_creation_takes_along_what_is_parked_behind_it
     a_discarded_note_is_gone_and_holds_nothing_up
     a_letter_is_acted_on_once
@@ -277,4 +278,26 @@ fn a_crash_before_the_commit_leaves_a_letter_as_it_was() {
     assert_eq!(letters(&mut bench), [1]);
     assert_eq!(bench.queued_notes("A", System::PagerDuty), ["one"]);
     assert!(bench.claim(System::PagerDuty).is_empty(), "it is parked still");
+}
+
+fn several_letters_are_dealt_with_in_the_order_that_was_given(mut bench: Bench) {
+    for alert in ["C", "A", "B", "D"] {
+        bench.record(created(alert));
+        bench.settle_one(System::PagerDuty, dead());
+    }
+    let numbers = |redriven: Vec<Option<crate::store::DeadLetter>>| -> Vec<Option<u64>> {
+        redriven.into_iter().map(|letter| letter.map(|letter| letter.entry.id)).collect()
+    };
+    let redriven = bench.book().redrive_all(&[3, 9, 1, 3], NOW).unwrap();
+    assert_eq!(numbers(redriven), [Some(3), None, Some(1), None], "what is not there, or not any more, is nothing");
+    assert_eq!(letters(&mut bench), [2, 4]);
+    let read: Vec<_> = bench.claim(System::Opsgenie).iter().map(|claim| claim.entry.alert.to_string()).collect();
+    assert_eq!(read, ["B", "C"], "each alert is read, in the order of the order");
+    let discarded = bench.book().discard_all(&[4, 1, 2, 2], NOW).unwrap();
+    let discarded = discarded.into_iter().map(|discarded| discarded.map(|discarded| discarded.letter)).collect();
+    assert_eq!(numbers(discarded), [Some(4), None, Some(2), None]);
+    assert!(letters(&mut bench).is_empty());
+    bench.commit();
+    bench.reopen();
+    assert!(letters(&mut bench).is_empty());
 }
