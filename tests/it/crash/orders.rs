@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use crosspage::clock::now;
 use crosspage::engine::{AlertFacts, AlertId, Link, Page};
 use crosspage::store::Store;
+use serde_json::json;
 use simulators::Fault;
 use simulators::opsgenie::NewAlert;
 use tokio::task::JoinSet;
@@ -268,7 +269,10 @@ async fn an_import_that_is_killed_is_brought_to_its_end_by_the_next_one() {
             Link::new(alert, AlertFacts::default(), Page::Standing(incident), now())
         })
         .collect();
-    let mut lines = vec![r#"{"kind":"crosspage links","version":1,"written_by":"a test"}"#.to_owned()];
+    let header = json!({
+        "kind": "crosspage links", "version": 2, "written_by": "a test", "first_ran_at": now(), "reconciled_until": now(),
+    });
+    let mut lines = vec![header.to_string()];
     lines.extend(links.iter().map(|link| serde_json::to_string(link).unwrap()));
     lines.push(format!(r#"{{"links":{IMPORTED}}}"#));
     std::fs::write(ordeal.folder.path().join("links.jsonl"), lines.join("\n")).unwrap();
