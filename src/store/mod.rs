@@ -96,9 +96,10 @@ impl Store {
     /// # Errors
     /// Whatever makes it unreadable.
     pub fn on(backend: Backend, settings: Settings, now: Timestamp) -> Result<Self, StoreError> {
-        let shared = Arc::new(Shared::new(settings.min_free_bytes, backend.room()?));
-        let metrics = settings.metrics.clone();
+        let (min_free_bytes, metrics) = (settings.min_free_bytes, settings.metrics.clone());
         let book = Book::open(backend.clone(), settings, now)?;
+        // Only now: a new database has nothing on disk before it is opened.
+        let shared = Arc::new(Shared::new(min_free_bytes, backend.room()?));
         let (requests, queue) = mpsc::channel();
         let (keeper, stop) = mpsc::channel();
         let committer = Committer { book, shared: Arc::clone(&shared), metrics };

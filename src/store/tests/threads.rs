@@ -26,6 +26,14 @@ fn keeper(store: &Store, memory: &MemoryBackend) -> Keeper {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn how_large_a_new_database_is_is_known_from_the_beginning() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&DatabaseUrl::Sled(folder.path().join("store")), settings(), NOW).unwrap();
+    assert!(store.room().size > 0 && store.room().free > 0, "{:?}", store.room());
+    store.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whatever_was_answered_outlives_a_crash() {
     let memory = MemoryBackend::default();
     let store = on(&memory);
