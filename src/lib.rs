@@ -25,6 +25,7 @@
 //! - [`metrics`], [`health`]: what is counted, and how the vendors and the reconciler are doing.
 //! - [`config`], [`telemetry`], [`clock`]: what surrounds it.
 //! - [`operator`]: what an operator can look at and order; [`admin`], [`command`]: by HTTP, and by the command line.
+//!   [`remote`]: a running crosspage, asked by another process.
 //! - [`check`]: whether what it needs is there and works.
 //! - [`app`]: all of it put together; [`sandbox`]: all of it between two simulated vendors.
 
@@ -44,6 +45,7 @@ pub mod operator;
 pub mod opsgenie;
 pub mod pagerduty;
 pub mod reconcile;
+pub mod remote;
 pub mod retention;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;

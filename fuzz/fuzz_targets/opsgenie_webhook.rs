@@ -3,7 +3,7 @@
 #![no_main]
 
 use crosspage::engine::Timestamp;
-use crosspage::opsgenie::Door;
+use crosspage::opsgenie::webhook::Door;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|body: &[u8]| {

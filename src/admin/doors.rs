@@ -24,6 +24,12 @@ use super::session;
 /// The header that what changes something must carry beside our own `Origin`. Its value does not matter.
 pub const ORDER_HEADER: &str = "x-crosspage";
 
+/// The header by which somebody says whom they mean: which opening of a database, as [`DatabaseUrl::owner`] tells. Whoever sends none
+/// means whoever answers.
+///
+/// [`DatabaseUrl::owner`]: crate::store::DatabaseUrl::owner
+pub const OWNER_HEADER: &str = "x-crosspage-owner";
+
 /// What every answer says to the browser that gets it.
 pub(crate) const ANSWER_HEADERS: [(&str, &str); 7] = [
     (
@@ -74,6 +80,7 @@ enum Refusal {
     ForeignSite,
     NotLoggedIn,
     ForeignOrder,
+    AnotherOwner,
 }
 
 impl Refusal {
@@ -97,6 +104,11 @@ impl Refusal {
                 StatusCode::FORBIDDEN,
                 "origin",
                 "what changes something must carry the token, or our own Origin together with the header X-Crosspage",
+            ),
+            Self::AnotherOwner => (
+                StatusCode::CONFLICT,
+                "another_owner",
+                "another crosspage is meant: this one has another database than the header X-Crosspage-Owner names",
             ),
         };
         let mut response = problem(status, code, message);
@@ -125,6 +137,12 @@ fn admit(request: &ServiceRequest, state: &State) -> Result<(), Refusal> {
         && !session::is_way_in(path)
     {
         return Err(Refusal::NotLoggedIn);
+    }
+    if headers
+        .get(OWNER_HEADER)
+        .is_some_and(|meant| Some(meant.as_bytes()) != state.operator.owner().map(str::as_bytes))
+    {
+        return Err(Refusal::AnotherOwner);
     }
     // A program that shows the token is no page in a browser.
     if shown.is_some_and(|shown| shown == session::Shown::Token) {

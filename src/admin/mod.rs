@@ -20,7 +20,7 @@ use crate::operator::Operator;
 use session::Sessions;
 
 pub use api::openapi;
-pub use doors::ORDER_HEADER;
+pub use doors::{ORDER_HEADER, OWNER_HEADER};
 
 /// What a request has to send with what it orders; longer bodies are refused. In bytes.
 const MAX_BODY: usize = 64 << 10;

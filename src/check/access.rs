@@ -1,10 +1,11 @@
 //! How a vendor takes the key, and whether its clock and ours agree.
 
-use super::Finding;
+use super::{Finding, Report};
+use crate::clock::now;
 use crate::config::Region;
 use crate::engine::Timestamp;
 use crate::engine::outbox::call::{Failure, Refusal};
-use crate::http::Greeting;
+use crate::http::{Greeting, InvalidSetting};
 
 /// Where a vendor was asked, and by which keys of the configuration.
 pub(super) struct Access<'a> {
@@ -25,9 +26,37 @@ pub(super) struct Access<'a> {
 }
 
 impl Access<'_> {
+    /// Asks the vendor, and its other region if this one refuses the key, and reports what that tells of the key and, as
+    /// `clock_check`, of the clocks. Whether the key is taken.
+    pub(super) async fn try_key<C>(
+        &self,
+        report: &mut Report<'_>,
+        clock_check: &'static str,
+        client: &C,
+        greet: impl AsyncFn(&C) -> Greeting,
+        elsewhere: impl Fn(&C, &str) -> Result<C, InvalidSetting>,
+    ) -> bool {
+        let before = now();
+        let here = greet(client).await;
+        let after = now();
+        let elsewhere = match (&here.let_in, self.other_region) {
+            (Err(Failure::Unauthorized(_)), Some(region)) => elsewhere(client, &region.api_url).ok(),
+            _ => None,
+        };
+        let there = match &elsewhere {
+            Some(client) => Some(greet(client).await),
+            None => None,
+        };
+        report.add(self.judge(&here, there.as_ref()));
+        if here.date.is_some() {
+            report.add(clock(clock_check, self.vendor, before, here.date, after));
+        }
+        here.let_in.is_ok()
+    }
+
     /// What the vendor's answer tells. `there` is what its other region said, if it was asked: that is worth while only
     /// where this one refuses the key.
-    pub(super) fn judge(&self, here: &Greeting, there: Option<&Greeting>) -> Finding {
+    fn judge(&self, here: &Greeting, there: Option<&Greeting>) -> Finding {
         let Self { check, vendor, api_url, .. } = *self;
         let [api_key, region_key, url_key] = self.keys;
         match &here.let_in {
@@ -89,13 +118,7 @@ const WORTH_A_WORD: i64 = 10_000;
 const WRONG: i64 = 300_000;
 
 /// What the vendor's clock tells of ours. It was read at some moment from `before` to `after`, by ours, and tells seconds.
-pub(super) fn clock(
-    check: &'static str,
-    vendor: &str,
-    before: Timestamp,
-    date: Option<Timestamp>,
-    after: Timestamp,
-) -> Finding {
+fn clock(check: &'static str, vendor: &str, before: Timestamp, date: Option<Timestamp>, after: Timestamp) -> Finding {
     let Some(date) = date else {
         return Finding::skipped(check, format!("{vendor} does not tell the time"));
     };

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::operator::{NoAnswer, Operator};
+use super::operator::has_heard_of;
 use super::{Finding, Report, vendors};
 use crate::config::Config;
 use crate::delivery::Vendors;
@@ -11,6 +11,7 @@ use crate::engine::outbox::call::{Answer, Failure, IncidentState, PagerDutyCall}
 use crate::engine::{AlertId, ReadLag, Status};
 use crate::http::InvalidSetting;
 use crate::opsgenie::client::NewAlert;
+use crate::remote::{NoAnswer, Remote};
 
 /// What the test may choose.
 #[derive(Clone, Debug)]
@@ -66,7 +67,8 @@ pub async fn run(
     mut interrupted: impl AsyncFnMut(),
 ) -> Result<(), InvalidSetting> {
     let user = somebody_else(&config.opsgenie.user);
-    let test = Test { vendors: vendors(config)?, operator: Operator::of(config), user, options };
+    let test =
+        Test { vendors: vendors(config)?, running: Remote::of(config).map_err(InvalidSetting::Tls)?, user, options };
     let mut made = Made::default();
     let was_interrupted = tokio::select! {
         biased;
@@ -102,7 +104,7 @@ fn somebody_else(ours: &str) -> &'static str {
 
 struct Test<'a> {
     vendors: Vendors,
-    operator: Option<Operator>,
+    running: Remote,
     user: &'static str,
     options: &'a Options,
 }
@@ -211,15 +213,9 @@ impl Test<'_> {
     async fn heard(&self, alert: &AlertId) -> Finding {
         const CHECK: &str = "e2e.heard";
         let started = Instant::now();
-        let Some(operator) = &self.operator else {
-            return Finding::skipped(
-                CHECK,
-                "whether PagerDuty's webhooks arrive was not looked at, since ADMIN_ADDR names no port",
-            );
-        };
         loop {
             let is_last = started.elapsed() >= self.options.patience.webhook;
-            match operator.has_heard_of(alert).await {
+            match has_heard_of(&self.running, alert).await {
                 Ok(true) => {
                     return took(
                         Finding::ok(CHECK, "crosspage has heard of the incident by PagerDuty's webhook"),
@@ -227,8 +223,8 @@ impl Test<'_> {
                     );
                 }
                 // A story of which nothing is stored yet is not there.
-                Ok(false) | Err(NoAnswer::Refused(404)) if !is_last => tokio::time::sleep(LOOK_EVERY).await,
-                Ok(false) | Err(NoAnswer::Refused(_)) => {
+                Ok(false) | Err(NoAnswer::Refused { .. }) if !is_last => tokio::time::sleep(LOOK_EVERY).await,
+                Ok(false) | Err(NoAnswer::Refused { .. }) => {
                     let found = Trouble::TooLate
                         .told("no webhook of PagerDuty's about the incident came", self.options.patience.webhook);
                     return Finding::failed(CHECK, found).key("PAGERDUTY_WEBHOOK_SECRET").way_out(
@@ -236,8 +232,8 @@ impl Test<'_> {
                          came, the address of the subscription does not lead here",
                     );
                 }
-                Err(NoAnswer::Nobody | NoAnswer::WrongToken) => {
-                    let found = "whether PagerDuty's webhooks arrive was not looked at, since the operator's API cannot be asked";
+                Err(why) => {
+                    let found = format!("whether PagerDuty's webhooks arrive was not looked at: {why}");
                     return Finding::skipped(CHECK, found).key("ADMIN_ADDR");
                 }
             }

@@ -1,8 +1,7 @@
 //! The account that alerts are in.
 
-use super::access::{self, Access};
+use super::access::Access;
 use super::{Finding, Report};
-use crate::clock::now;
 use crate::config::Config;
 use crate::engine::outbox::call::{Failure, Refusal};
 use crate::http::MayWrite;
@@ -37,22 +36,7 @@ async fn key(config: &Config, client: &Client, report: &mut Report<'_>) -> bool 
         hint: "copy it anew from the page of the API integration, and see there whether the integration is on",
         to_read: "give the API integration the access Read",
     };
-    let before = now();
-    let here = client.greet().await;
-    let after = now();
-    let elsewhere = match (&here.let_in, &settings.other_region) {
-        (Err(Failure::Unauthorized(_)), Some(region)) => client.elsewhere(&region.api_url).ok(),
-        _ => None,
-    };
-    let there = match &elsewhere {
-        Some(client) => Some(client.greet().await),
-        None => None,
-    };
-    report.add(access.judge(&here, there.as_ref()));
-    if here.date.is_some() {
-        report.add(access::clock("opsgenie.clock", "Opsgenie", before, here.date, after));
-    }
-    here.let_in.is_ok()
+    access.try_key(report, "opsgenie.clock", client, Client::greet, Client::elsewhere).await
 }
 
 /// Whether the key may write, which those from the account's settings may not.

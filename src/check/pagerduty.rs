@@ -4,12 +4,10 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
-use super::access::{self, Access};
+use super::access::Access;
 use super::{Finding, Report, subscription};
-use crate::clock::now;
 use crate::config::Config;
 use crate::engine::OnResolved;
-use crate::engine::outbox::call::Failure;
 use crate::http::MayWrite;
 use crate::pagerduty::Client;
 use crate::pagerduty::client::{ServiceStatus, User};
@@ -57,22 +55,7 @@ async fn key(config: &Config, client: &Client, report: &mut Report<'_>) -> bool 
         hint,
         to_read: "make a key under Integrations > API Access Keys: one of the account, not read-only",
     };
-    let before = now();
-    let here = client.greet().await;
-    let after = now();
-    let elsewhere = match (&here.let_in, &settings.other_region) {
-        (Err(Failure::Unauthorized(_)), Some(region)) => client.elsewhere(&region.api_url).ok(),
-        _ => None,
-    };
-    let there = match &elsewhere {
-        Some(client) => Some(client.greet().await),
-        None => None,
-    };
-    report.add(access.judge(&here, there.as_ref()));
-    if here.date.is_some() {
-        report.add(access::clock("pagerduty.clock", "PagerDuty", before, here.date, after));
-    }
-    here.let_in.is_ok()
+    access.try_key(report, "pagerduty.clock", client, Client::greet, Client::elsewhere).await
 }
 
 /// Whether `From` names a user, by the name that the configuration says.

@@ -1,10 +1,12 @@
 //! Where a command finds what it asks for: with the running crosspage, or in the store itself. The store has one owner, so it is
 //! that owner who is asked; where there is none, the command is the owner for as long as it takes.
 
+use std::path::PathBuf;
+
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Failure;
-use super::remote::Remote;
 use crate::app::{self, Tuning};
 use crate::clock::now;
 use crate::config::Config;
@@ -18,12 +20,13 @@ use crate::operator::view::{
     WaitingView,
 };
 use crate::operator::{Operator, OperatorError, Which};
+use crate::remote::{NoAnswer, Remote};
 use crate::store::{DatabaseUrl, Settings, Store, StoreError};
 
 /// Whoever can be asked.
 pub(super) enum Access {
     /// A crosspage runs, and has the store.
-    Running(Remote),
+    Running(Owner),
     /// Nobody has the store but this command.
     Store(Operator, Store),
 }
@@ -57,7 +60,8 @@ impl Access {
                 Ok(Self::Store(Operator::new(store.clone(), texts, None), store))
             }
             Err(StoreError::Locked { path }) => {
-                Ok(Self::Running(Remote::new(config.admin.listen, config.admin.token, path)?))
+                let remote = Remote::of(&config).map_err(Failure::AskingClient)?;
+                Ok(Self::Running(Owner { remote, folder: path }))
             }
             Err(error) => Err(error.into()),
         }
@@ -74,7 +78,7 @@ impl Access {
     /// The store, for what no running crosspage can be asked to do.
     pub(super) fn store(&self) -> Result<&Store> {
         match self {
-            Self::Running(remote) => Err(Failure::NotAlone(remote.folder().to_owned())),
+            Self::Running(owner) => Err(Failure::NotAlone(owner.folder.clone())),
             Self::Store(_, store) => Ok(store),
         }
     }
@@ -89,27 +93,22 @@ impl Access {
 
     pub(super) async fn status(&self) -> Result<StatusView> {
         match self {
-            Self::Running(remote) => remote.get(&["status"], &[]).await,
+            Self::Running(owner) => owner.get(&["status"], &[]).await,
             Self::Store(operator, _) => Ok(operator.status().await?),
         }
     }
 
     pub(super) async fn late_pages(&self, after: Option<&str>, limit: usize) -> Result<Listed<LatePageView>> {
         match self {
-            Self::Running(remote) => remote.get(&["late-pages"], &place(after, &limit.to_string(), &[])).await,
+            Self::Running(owner) => owner.get(&["late-pages"], &place(after, &limit.to_string(), &[])).await,
             Self::Store(operator, _) => Ok(operator.late_pages(after, limit).await?),
         }
     }
 
     pub(super) async fn links(&self, which: Which, after: Option<&str>, limit: usize) -> Result<Listed<LinkView>> {
         match self {
-            Self::Running(remote) => {
-                let which = match which {
-                    Which::All => "all",
-                    Which::Open => "open",
-                    Which::Paused => "paused",
-                };
-                remote.get(&["links"], &place(after, &limit.to_string(), &[("which", which)])).await
+            Self::Running(owner) => {
+                owner.get(&["links"], &place(after, &limit.to_string(), &[("which", which.name())])).await
             }
             Self::Store(operator, _) => Ok(operator.links(which, after, limit).await?),
         }
@@ -117,23 +116,23 @@ impl Access {
 
     pub(super) async fn link(&self, alert: &AlertId) -> Result<LinkView> {
         match self {
-            Self::Running(remote) => remote.get(&["links", alert.as_str()], &[]).await,
+            Self::Running(owner) => owner.get(&["links", alert.as_str()], &[]).await,
             Self::Store(operator, _) => Ok(operator.link(alert).await?),
         }
     }
 
     pub(super) async fn explain(&self, id: &str) -> Result<Story> {
         match self {
-            Self::Running(remote) => remote.get(&["explain"], &[("id", id)]).await,
+            Self::Running(owner) => owner.get(&["explain"], &[("id", id)]).await,
             Self::Store(operator, _) => Ok(operator.explain(id).await?),
         }
     }
 
     pub(super) async fn pause(&self, alert: &AlertId, reason: &str) -> Result<Ordered> {
         match self {
-            Self::Running(remote) => {
+            Self::Running(owner) => {
                 let order = PauseOrder { reason: reason.to_owned() };
-                remote.post(&["links", alert.as_str(), "pause"], Some(&order)).await
+                owner.post(&["links", alert.as_str(), "pause"], Some(&order)).await
             }
             Self::Store(operator, _) => Ok(operator.pause(alert, reason).await?),
         }
@@ -141,23 +140,23 @@ impl Access {
 
     pub(super) async fn resume(&self, alert: &AlertId) -> Result<Ordered> {
         match self {
-            Self::Running(remote) => remote.post(&["links", alert.as_str(), "resume"], NO_BODY).await,
+            Self::Running(owner) => owner.post(&["links", alert.as_str(), "resume"], NO_BODY).await,
             Self::Store(operator, _) => Ok(operator.resume(alert).await?),
         }
     }
 
     pub(super) async fn unlink(&self, alert: &AlertId) -> Result<UnlinkedView> {
         match self {
-            Self::Running(remote) => remote.post(&["links", alert.as_str(), "unlink"], NO_BODY).await,
+            Self::Running(owner) => owner.post(&["links", alert.as_str(), "unlink"], NO_BODY).await,
             Self::Store(operator, _) => Ok(operator.unlink(alert).await?),
         }
     }
 
     pub(super) async fn link_to(&self, alert: &AlertId, incident: &IncidentId) -> Result<Ordered> {
         match self {
-            Self::Running(remote) => {
+            Self::Running(owner) => {
                 let order = LinkOrder { alert: alert.clone(), incident: incident.clone() };
-                remote.post(&["links"], Some(&order)).await
+                owner.post(&["links"], Some(&order)).await
             }
             Self::Store(operator, _) => Ok(operator.link_to(alert, incident).await?),
         }
@@ -165,86 +164,114 @@ impl Access {
 
     pub(super) async fn reconcile(&self, dry_run: bool) -> Result<ReconciledView> {
         match self {
-            Self::Running(remote) => remote.post_and_wait(&["reconcile"], &ReconcileOrder { dry_run }).await,
+            Self::Running(owner) => owner.post_and_wait(&["reconcile"], &ReconcileOrder { dry_run }).await,
             Self::Store(operator, _) => Ok(operator.reconcile(dry_run).await?),
         }
     }
 
     pub(super) async fn entries_of(&self, alert: &AlertId) -> Result<Vec<EntryView>> {
         match self {
-            Self::Running(remote) => remote.get(&["links", alert.as_str(), "entries"], &[]).await,
+            Self::Running(owner) => owner.get(&["links", alert.as_str(), "entries"], &[]).await,
             Self::Store(operator, _) => Ok(operator.entries_of(alert).await?),
         }
     }
 
     pub(super) async fn dead_letters_of(&self, alert: &AlertId) -> Result<Vec<DeadLetterView>> {
         match self {
-            Self::Running(remote) => remote.get(&["links", alert.as_str(), "dead-letters"], &[]).await,
+            Self::Running(owner) => owner.get(&["links", alert.as_str(), "dead-letters"], &[]).await,
             Self::Store(operator, _) => Ok(operator.dead_letters_of(alert).await?),
         }
     }
 
     pub(super) async fn dead_letters(&self, after: Option<&str>, limit: usize) -> Result<Listed<DeadLetterView>> {
         match self {
-            Self::Running(remote) => remote.get(&["dead-letters"], &place(after, &limit.to_string(), &[])).await,
+            Self::Running(owner) => owner.get(&["dead-letters"], &place(after, &limit.to_string(), &[])).await,
             Self::Store(operator, _) => Ok(operator.dead_letters(after, limit).await?),
         }
     }
 
     pub(super) async fn redrive(&self, numbers: &[u64]) -> Result<Vec<Result<DeadLetterView>>> {
         match self {
-            Self::Running(remote) => several(remote, &["dead-letters", "redrive"], numbers).await,
+            Self::Running(owner) => several(owner, &["dead-letters", "redrive"], numbers).await,
             Self::Store(operator, _) => Ok(each(operator.redrive_all(numbers).await?)),
         }
     }
 
     pub(super) async fn discard(&self, numbers: &[u64]) -> Result<Vec<Result<DiscardedView>>> {
         match self {
-            Self::Running(remote) => several(remote, &["dead-letters", "discard"], numbers).await,
+            Self::Running(owner) => several(owner, &["dead-letters", "discard"], numbers).await,
             Self::Store(operator, _) => Ok(each(operator.discard_all(numbers).await?)),
         }
     }
 
     pub(super) async fn quarantine(&self, after: Option<&str>, limit: usize) -> Result<Listed<QuarantinedView>> {
         match self {
-            Self::Running(remote) => remote.get(&["quarantine"], &place(after, &limit.to_string(), &[])).await,
+            Self::Running(owner) => owner.get(&["quarantine"], &place(after, &limit.to_string(), &[])).await,
             Self::Store(operator, _) => Ok(operator.quarantine(after, limit).await?),
         }
     }
 
     pub(super) async fn quarantined(&self, number: u64) -> Result<QuarantinedView> {
         match self {
-            Self::Running(remote) => remote.get(&["quarantine", &number.to_string()], &[]).await,
+            Self::Running(owner) => owner.get(&["quarantine", &number.to_string()], &[]).await,
             Self::Store(operator, _) => Ok(operator.quarantined(number).await?),
         }
     }
 
     pub(super) async fn replay(&self, numbers: &[u64]) -> Result<Vec<Result<ReplayedView>>> {
         match self {
-            Self::Running(remote) => several(remote, &["quarantine", "replay"], numbers).await,
+            Self::Running(owner) => several(owner, &["quarantine", "replay"], numbers).await,
             Self::Store(operator, _) => Ok(each(operator.replay_all(numbers).await?)),
         }
     }
 
     pub(super) async fn drop_quarantined(&self, numbers: &[u64]) -> Result<Vec<Result<QuarantinedView>>> {
         match self {
-            Self::Running(remote) => several(remote, &["quarantine", "discard"], numbers).await,
+            Self::Running(owner) => several(owner, &["quarantine", "discard"], numbers).await,
             Self::Store(operator, _) => Ok(each(operator.drop_all_quarantined(numbers).await?)),
         }
     }
 
     pub(super) async fn waiting(&self) -> Result<Vec<WaitingView>> {
         match self {
-            Self::Running(remote) => remote.get(&["waiting"], &[]).await,
+            Self::Running(owner) => owner.get(&["waiting"], &[]).await,
             Self::Store(operator, _) => Ok(operator.waiting().await?),
         }
     }
 }
 
+/// The running crosspage that has the store in `folder`.
+pub(super) struct Owner {
+    remote: Remote,
+    folder: PathBuf,
+}
+
+impl Owner {
+    async fn get<T: DeserializeOwned>(&self, path: &[&str], query: &[(&str, &str)]) -> Result<T> {
+        self.remote.get(path, query).await.map_err(|why| self.failure(why))
+    }
+
+    async fn post<T: DeserializeOwned>(&self, path: &[&str], body: Option<&impl Serialize>) -> Result<T> {
+        self.remote.post(path, body).await.map_err(|why| self.failure(why))
+    }
+
+    async fn post_and_wait<T: DeserializeOwned>(&self, path: &[&str], body: &impl Serialize) -> Result<T> {
+        self.remote.post_and_wait(path, body).await.map_err(|why| self.failure(why))
+    }
+
+    fn failure(&self, why: NoAnswer) -> Failure {
+        match why {
+            NoAnswer::Refused { code, message } => Failure::Refused { code, message },
+            NoAnswer::Unasked(why) => Failure::InUse { folder: self.folder.clone(), why },
+            why @ NoAnswer::StoreFailed(_) => Failure::StoreThere(why),
+        }
+    }
+}
+
 /// Gives a running crosspage an order about several.
-async fn several<T: DeserializeOwned>(remote: &Remote, path: &[&str], numbers: &[u64]) -> Result<Vec<Result<T>>> {
+async fn several<T: DeserializeOwned>(owner: &Owner, path: &[&str], numbers: &[u64]) -> Result<Vec<Result<T>>> {
     let order = NumbersOrder { numbers: numbers.to_vec() };
-    let AnsweredAll { answers } = remote.post(path, Some(&order)).await?;
+    let AnsweredAll { answers } = owner.post(path, Some(&order)).await?;
     let answer = |answered| match answered {
         Answered::Done(done) => Ok(done),
         Answered::Refused(Problem { error }) => Err(Failure::Refused { code: error.code, message: error.message }),

@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::remote::innermost;
 use super::{EXIT_NOT_ALL, EXIT_SETUP, complain};
 use crate::config::Config;
 use crate::http::reachable;
+use crate::remote::innermost;
 
 /// An answer that takes longer is none. Shorter than what supervisors allow, so that it is said why.
 const PATIENCE: Duration = Duration::from_secs(3);

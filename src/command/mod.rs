@@ -12,7 +12,6 @@ mod output;
 mod pagerduty;
 mod quarantine;
 mod reconcile;
-mod remote;
 mod status;
 mod transfer;
 mod waiting;
@@ -27,10 +26,10 @@ use crate::config::ConfigError;
 use crate::http::InvalidSetting;
 use crate::operator::view::Listed;
 use crate::operator::{LONGEST_PAGE, OperatorError};
+use crate::remote::{NoAnswer, Unasked};
 use crate::store::StoreError;
 use access::Access;
 use output::{Output, Unwritten};
-use remote::Unanswered;
 
 /// What an operator can look at and have done.
 #[derive(Debug, Subcommand)]
@@ -99,7 +98,7 @@ enum Failure {
         "a running crosspage has the database in {}, and {why}. Or stop that one, run this command again, and start it again",
         .folder.display()
     )]
-    InUse { folder: PathBuf, why: Unanswered },
+    InUse { folder: PathBuf, why: Unasked },
     #[error(
         "a running crosspage has the database in {}, and this command needs it for itself: stop that one, run this command again, \
          and start it again",
@@ -118,8 +117,8 @@ enum Failure {
     Refused { code: String, message: String },
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("the running crosspage's store has failed or is closed ({0}): its log tells more")]
-    StoreThere(String),
+    #[error(transparent)]
+    StoreThere(NoAnswer),
     #[error(transparent)]
     Output(#[from] Unwritten),
     #[error("cannot ask whether to go on: {0}. Give --yes if it may")]

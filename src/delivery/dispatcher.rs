@@ -308,11 +308,12 @@ impl Dispatcher {
             warn!(vendor = %self.system, hold_s = hold.as_secs(), "the vendor asks for fewer calls: all deliveries to it wait");
             self.gate.hold(hold);
         }
-        if later.attempt == before.attempt && later.step == before.step {
+        let failed = (later.attempt, later.refusals) != (before.attempt, before.refusals);
+        if !failed && later.step == before.step {
             // That a request was asked for in vain is not worth a write.
             return Ok(self.store.put_off(later).await?);
         }
-        if let Some(reason) = later.trouble.as_ref().filter(|_| later.attempt != before.attempt) {
+        if let Some(reason) = later.trouble.as_ref().filter(|_| failed) {
             let retry_in_ms = millis(later.due_at.since(self.now()));
             log_entry!(warn, later, reason, retry_in_ms, "a vendor call failed: it is tried again");
         }
@@ -337,9 +338,7 @@ impl Dispatcher {
     }
 
     async fn end(&self, entry: Entry, outcome: Outcome) -> Result<(), Interrupted> {
-        let lag = self.now().since(entry.queued_at);
-        let age_ms = millis(lag);
-        let shows = shows(&outcome).then(|| entry.command.clone());
+        let age_ms = millis(self.now().since(entry.queued_at));
         match &outcome {
             Outcome::Dead { reason } => {
                 log_entry!(error, entry, reason, age_ms, "a command was given up: it is among the dead letters");
@@ -347,6 +346,9 @@ impl Dispatcher {
             Outcome::Dropped(why) => log_entry!(info, entry, why = why.name(), age_ms, "a command was not sent"),
             Outcome::Superseded { .. } => {
                 log_entry!(info, entry, age_ms, "a command found the other side resolved and was not carried out");
+            }
+            Outcome::Merged { into, .. } => {
+                log_entry!(info, entry, incident.id = %into, age_ms, "a command found the incident merged: the link goes on with that one");
             }
             Outcome::Created { incident, .. } => {
                 log_entry!(info, entry, incident.id = %incident, age_ms, "an incident was created");
@@ -365,9 +367,6 @@ impl Dispatcher {
             _ => None,
         };
         let recorded = self.store.settle(entry, outcome, self.now()).await?;
-        if let Some(command) = shows {
-            self.settings.health.metrics().mirrored(command.to, &command.action, lag);
-        }
         if let Verdict::Decided(decisions) = recorded.verdict {
             let notes = decisions.iter().filter(|(alert, _)| alert.is_none()).count();
             if notes > 0 {
@@ -385,23 +384,12 @@ impl Dispatcher {
     }
 }
 
-/// Whether what was to be done shows on the other side now.
-fn shows(outcome: &Outcome) -> bool {
-    match outcome {
-        Outcome::Created { .. } | Outcome::Noted { .. } | Outcome::InState { .. } | Outcome::Prioritised => true,
-        Outcome::Superseded { .. }
-        | Outcome::NotApplicable
-        | Outcome::FetchedAlert(_)
-        | Outcome::FetchedIncident(_)
-        | Outcome::FetchedNote(_)
-        | Outcome::Dropped(_)
-        | Outcome::Dead { .. } => false,
-    }
-}
-
 /// Whether the write that this read is for follows it at once.
 fn reads_to_write(entry: &Entry, call: &Call) -> bool {
-    let changes_state = matches!(entry.command.action, Action::SetStatus { .. } | Action::UpdatePriority { .. });
+    let changes_state = matches!(
+        entry.command.action,
+        Action::SetStatus { .. } | Action::UpdatePriority { .. } | Action::EndMerged { .. }
+    );
     entry.command.to == System::PagerDuty && changes_state && !call.is_write()
 }
 

@@ -1,5 +1,5 @@
-//! The fuse: what stops a loop that none of the guards has recognised. It counts what a link commands in either direction, and
-//! blows when both go on at a pace at which people do not.
+//! The fuse: what stops a loop that none of the guards has recognised. It counts what a link commands in either direction, and what
+//! others copy back; it blows when both directions go on at a pace at which people do not.
 
 use serde::{Deserialize, Serialize};
 

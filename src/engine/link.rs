@@ -65,6 +65,10 @@ pub struct Link {
     /// From when on the alert's notes are this link's, by Opsgenie's clock, where it was linked by hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alert_notes_since: Option<Timestamp>,
+    /// Since when, by our clock, the notes of the incident that it goes on as are to be read: those whose webhooks came before
+    /// that of the merge found no link of theirs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread_since: Option<Timestamp>,
     /// The last mark given to a command; see [`Link::mark`].
     #[serde(default)]
     pub marks: u64,
@@ -137,6 +141,19 @@ pub struct Side {
 /// How many states that we brought about are remembered a side.
 const CARRIED: usize = 4;
 
+/// How exactly PagerDuty's answers to our writes tell when a state changed.
+pub(super) const TELLING: Duration = Duration::from_secs(1);
+
+/// The second that it lies in: some answers and all lists tell no more.
+pub(super) fn second_of(at: Timestamp) -> i64 {
+    at.as_millis().div_euclid(1000)
+}
+
+/// Whether `at` may be the time that such an answer told as `second`.
+pub(super) fn is_told_as(second: Timestamp, at: Timestamp) -> bool {
+    (second..second.plus(TELLING)).contains(&at)
+}
+
 /// How far apart an echo's time and that of our answer may be: PagerDuty's answers tell the second, Opsgenie's are a little
 /// late.
 const CARRIED_WITHIN: Duration = Duration::from_secs(1);
@@ -207,6 +224,18 @@ impl Side {
         }
     }
 
+    /// Puts down when exactly it came to the state that is known, where an answer of ours told the second only and its echo tells
+    /// more: what happened before in that second is older then.
+    pub fn tell_exactly(&mut self, status: Status, at: Option<Timestamp>) {
+        if let (Some(known), Some(at)) = (&mut self.known, at)
+            && known.status == status
+            && known.by_the_second
+            && known.at.is_some_and(|second| is_told_as(second, at))
+        {
+            known.at = Some(at);
+        }
+    }
+
     /// Remembers a state that one of our commands was answered with.
     pub fn carry(&mut self, status: Status, at: Option<Timestamp>) {
         if at.is_some() {
@@ -258,6 +287,7 @@ impl Link {
             heard: Vec::new(),
             notes_since: None,
             alert_notes_since: None,
+            unread_since: None,
             marks: 0,
             fuse: Fuse::default(),
             paused: None,
@@ -274,14 +304,26 @@ impl Link {
         }
     }
 
+    /// Whether a note of that time was on the incident before that was the link's. Lists tell the second only; in doubt, a note too
+    /// many is better than one too few.
+    pub fn predates(&self, at: Option<Timestamp>) -> bool {
+        matches!((at, self.notes_since), (Some(at), Some(since)) if second_of(at) < second_of(since))
+    }
+
     /// Whether anything may still be told between the two sides.
     pub fn is_open(&self) -> bool {
+        let unread = self.incident().is_some() && !self.alert_deleted && self.unread_since.is_some();
+        unread || !self.is_over()
+    }
+
+    /// Whether both sides are at their end. Notes that are still to be read do not count: nobody may ever come to read them.
+    pub fn is_over(&self) -> bool {
         let over = |side: &Side| side.known.is_some_and(|known| known.status == Status::Resolved);
         match self.page {
-            Page::Standing(_) if self.alert_deleted => false,
-            Page::Standing(_) => !over(&self.opsgenie) || !over(&self.pagerduty),
-            Page::Joining | Page::Pending | Page::Dead => true,
-            Page::Withheld => false,
+            Page::Standing(_) if self.alert_deleted => true,
+            Page::Standing(_) => over(&self.opsgenie) && over(&self.pagerduty),
+            Page::Joining | Page::Pending | Page::Dead => false,
+            Page::Withheld => true,
         }
     }
 
@@ -289,7 +331,7 @@ impl Link {
     /// created since then, by Opsgenie's, could page anew if it were forgotten.
     pub fn is_over_since(&self, before: Timestamp) -> bool {
         let created_since = self.facts.created_at.is_some_and(|created_at| created_at >= before);
-        !self.is_open() && self.is_alert_over() && self.changed_at < before && !created_since
+        self.is_over() && self.is_alert_over() && self.changed_at < before && !created_since
     }
 
     /// Whether the alert is closed, or gone.

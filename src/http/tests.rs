@@ -118,12 +118,11 @@ async fn a_redirect_is_not_followed() {
 
 #[tokio::test]
 async fn what_never_left_is_known_not_to_have_arrived() {
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let no_tls = TcpListener::bind("127.0.0.1:0").unwrap();
     let plain = no_tls.local_addr().unwrap();
     std::thread::spawn(move || no_tls.accept().unwrap().0.write_all(b"no TLS here").unwrap());
     let urls = [
-        format!("http://{closed}/?q=s3cret"),
+        "http://127.0.0.1:1/?q=s3cret".to_owned(),
         "http://nowhere.invalid/?q=s3cret".to_owned(),
         format!("https://{plain}/?q=s3cret"),
     ];

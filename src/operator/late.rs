@@ -39,11 +39,9 @@ impl Operator {
         let behind = after.map(place).transpose()?;
         let late_after = self.live.as_ref().map_or(emergency::LATE_AFTER, |live| live.late_after);
         let late = self.store.late_pages(now(), late_after, behind, limit).await?;
-        let items: Vec<_> = late.pages.iter().map(|late| self.late_page(late)).collect();
-        let cursors: Vec<_> =
-            late.pages.iter().map(|late| format!("{}/{}", late.since.as_millis(), late.alert)).collect();
-        let next = page(cursors, limit, Clone::clone).next;
-        Ok(Listed { items, next })
+        let Listed { items, next } =
+            page(late.pages, limit, |late| format!("{}/{}", late.since.as_millis(), late.alert));
+        Ok(Listed { items: items.iter().map(|late| self.late_page(late)).collect(), next })
     }
 
     fn late_page(&self, late: &LatePage) -> LatePageView {

@@ -12,8 +12,10 @@ pub mod view;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
+use serde::Deserialize;
 use tokio::sync::watch;
 use tracing::info;
+use utoipa::ToSchema;
 
 use crate::clock::now;
 use crate::delivery::Gates;
@@ -80,7 +82,8 @@ pub enum OperatorError {
 type Result<T> = std::result::Result<T, OperatorError>;
 
 /// Which links are wanted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Which {
     /// All.
     #[default]
@@ -91,10 +94,26 @@ pub enum Which {
     Paused,
 }
 
+impl Which {
+    /// What a query calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Open => "open",
+            Self::Paused => "paused",
+        }
+    }
+}
+
 impl Operator {
     /// An operator of a store. `live` is there if crosspage runs in this process.
     pub fn new(store: Store, texts: Texts, live: Option<Live>) -> Self {
         Self { store, texts, live }
+    }
+
+    /// Which opening of its database the store is; see [`Store::owner`].
+    pub fn owner(&self) -> Option<&str> {
+        self.store.owner()
     }
 
     /// Another number whenever something else may be shown than before: what is stored has changed, a vendor has stopped or goes
@@ -104,8 +123,9 @@ impl Operator {
         (self.store.commits(), self.store.ready().is_ok()).hash(&mut hasher);
         if let Some(live) = &self.live {
             live.emergency.borrow().late.hash(&mut hasher);
-            live.webhooks_off().hash(&mut hasher);
-            live.health.reconciler().failing.hash(&mut hasher);
+            let reconciler = live.health.reconciler();
+            live.webhooks_off(&reconciler).hash(&mut hasher);
+            reconciler.failing.hash(&mut hasher);
             for system in [System::Opsgenie, System::PagerDuty] {
                 live.gates.of(system).stopped().hash(&mut hasher);
             }

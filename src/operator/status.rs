@@ -232,6 +232,7 @@ impl Operator {
         let summary = self.store.summary().await?;
         let room = self.store.room();
         let live = self.live.as_ref();
+        let reconciler = live.map(|live| live.health.reconciler());
         let vendor = |system: System| VendorView::of(summary.queued(system), live.map(|live| live.vendor(system)));
         let mut status = StatusView {
             alarms: Vec::new(),
@@ -241,8 +242,8 @@ impl Operator {
             late_pages: live.map_or(0, |live| live.emergency.borrow().late as u64),
             opsgenie: vendor(System::Opsgenie),
             pagerduty: vendor(System::PagerDuty),
-            webhooks_off: live.and_then(Live::webhooks_off),
-            reconciler: live.filter(|live| live.reconciler.is_some()).map(|live| live.health.reconciler().into()),
+            webhooks_off: live.zip(reconciler.as_ref()).and_then(|(live, health)| live.webhooks_off(health)),
+            reconciler: reconciler.filter(|_| live.is_some_and(|live| live.reconciler.is_some())).map(Into::into),
             dead_letters: summary.dead_letters,
             quarantined: summary.quarantined,
             quarantine_expired: summary.quarantine_expired,
@@ -284,8 +285,8 @@ impl Operator {
 
 impl Live {
     /// Why PagerDuty posts no webhooks, or not all of them.
-    pub(super) fn webhooks_off(&self) -> Option<String> {
-        let subscriptions = self.health.reconciler().subscriptions?;
+    pub(super) fn webhooks_off(&self, reconciler: &ReconcilerHealth) -> Option<String> {
+        let subscriptions = reconciler.subscriptions.as_ref()?;
         if subscriptions.is_gone {
             return Some(format!("the subscription to the address that ends in {DOOR} is gone"));
         }

@@ -255,7 +255,8 @@ fn who(event: &Event) -> Option<String> {
 fn deed_of(settled: &Settled, entry: &TimelineEntry) -> Deed {
     let state = match &settled.outcome {
         Outcome::Dead { .. } => DeedState::GivenUp,
-        Outcome::Dropped(_) | Outcome::Superseded { .. } => DeedState::NotSent,
+        Outcome::Merged { .. } if settled.entry.command.action.is_look_up() => DeedState::Done,
+        Outcome::Dropped(_) | Outcome::Superseded { .. } | Outcome::Merged { .. } => DeedState::NotSent,
         Outcome::Created { .. }
         | Outcome::Noted { .. }
         | Outcome::InState { .. }

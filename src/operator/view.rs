@@ -357,6 +357,7 @@ impl Texts {
             | Action::UpdatePriority { .. }
             | Action::FetchAlert
             | Action::FetchIncident
+            | Action::EndMerged { .. }
             | Action::FetchNote { .. } => None,
         }
     }

@@ -117,7 +117,8 @@ impl Authentic {
             received_at: now,
             actor: Actor {
                 id: filled(alert.user_id),
-                person: username.as_deref().is_some_and(|name| !name.eq_ignore_ascii_case("system")),
+                // Users are named by their address; calls and integrations by any text.
+                person: username.as_deref().is_some_and(|name| name.contains('@')),
                 name: username,
                 source: body.source.and_then(|source| filled(source.name)),
             },

@@ -96,7 +96,7 @@ impl Client {
         let answer = match call {
             PagerDutyCall::FindIncident(key) => self.find_incident(key).await,
             PagerDutyCall::ReadIncident(id) => self.incident(self.get(&["incidents", id.as_str()])).await,
-            PagerDutyCall::ListNotes(id) => self.list_notes(id).await,
+            PagerDutyCall::ListNotes(id, merged) => self.list_notes(id, merged).await,
             PagerDutyCall::Create(key, incident) => self.create(key, incident).await,
             PagerDutyCall::SetStatus(id, status) => self.set_status(id, *status).await,
             PagerDutyCall::SetPriority(id, priority, urgency) => self.set_priority(id, *priority, *urgency).await,
@@ -153,11 +153,23 @@ impl Client {
         state.map(|state| Answer::Found(Some(state))).ok_or_else(too_many)
     }
 
-    async fn list_notes(&self, id: &IncidentId) -> Result<Answer, Failure> {
+    async fn list_notes(&self, id: &IncidentId, merged: &[IncidentId]) -> Result<Answer, Failure> {
+        let mut notes = self.notes_on(id).await?;
+        for id in merged {
+            match self.notes_on(id).await {
+                Ok(further) => notes.extend(further),
+                // What is gone has none.
+                Err(Failure::Refused { meaning: Refusal::NotFound, .. }) => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(Answer::Notes(notes))
+    }
+
+    async fn notes_on(&self, id: &IncidentId) -> Result<Vec<SeenNote>, Failure> {
         let list: WireNotes = self.fetch(self.get(&["incidents", id.as_str(), "notes"])).await?;
-        let notes = list.notes.ok_or_else(unreadable)?;
-        let notes = notes.into_iter().filter_map(|note| Some(SeenNote { id: note.id, text: note.content? }));
-        Ok(Answer::Notes(notes.collect()))
+        let notes = list.notes.ok_or_else(unreadable)?.into_iter();
+        Ok(notes.filter_map(|note| Some(SeenNote { id: note.id, text: note.content? })).collect())
     }
 
     async fn create(&self, key: &str, incident: &NewIncident) -> Result<Answer, Failure> {

@@ -66,6 +66,13 @@ struct WireResolveReason {
     incident: Option<WireReference>,
 }
 
+impl WireResolveReason {
+    fn merged_into(self) -> Option<IncidentId> {
+        let incident = self.incident.filter(|_| self.kind.as_deref() == Some("merge_resolve_reason"))?;
+        IncidentId::try_from(incident.id.as_deref()?).ok()
+    }
+}
+
 impl WireIncident {
     /// Whether it has that key on that service; the vendor's own filter is not relied on.
     pub(super) fn is_under(&self, key: &str, service_id: &str) -> bool {
@@ -81,26 +88,15 @@ impl WireIncident {
         moment(self.updated_at.as_deref()?)
     }
 
-    /// Who last changed its state.
-    pub(super) fn changed_by(&self) -> Actor {
-        self.last_status_change_by.as_ref().map(WireReference::actor).unwrap_or_default()
-    }
-
-    /// The incident that it was merged into.
-    pub(super) fn merged_into(&self) -> Option<IncidentId> {
-        let reason = self.resolve_reason.as_ref()?;
-        let merged = reason.kind.as_deref() == Some("merge_resolve_reason");
-        IncidentId::try_from(reason.incident.as_ref().filter(|_| merged)?.id.as_deref()?).ok()
-    }
-
     pub(super) fn state(self) -> Option<IncidentState> {
         let changed_at = self.last_status_change_at.as_deref().and_then(moment);
-        Some(IncidentState {
-            id: self.id?,
-            status: status(self.status.as_deref()?)?,
-            at: changed_at.or_else(|| moment(self.updated_at.as_deref()?)),
-            changed_by: self.last_status_change_by.filter(WireReference::is_person).and_then(|by| by.id),
-        })
+        let at = changed_at.or_else(|| self.updated_at());
+        let by = self.last_status_change_by.as_ref().map(WireReference::actor).unwrap_or_default();
+        let status = status(self.status.as_deref()?)?;
+        // Nobody could verify that the reason goes when the incident is reopened.
+        let resolved_by = self.resolve_reason.filter(|_| status == Status::Resolved);
+        let merged_into = resolved_by.and_then(WireResolveReason::merged_into);
+        Some(IncidentState { id: self.id?, status, at, by, merged_into })
     }
 }
 

@@ -2,7 +2,7 @@
 //! (but for switching PagerDuty's webhooks on again); what follows from what it saw is decided like everything else.
 //!
 //! A pass lists what is open or has changed, a page at a time, however many links there are. Notes cannot be listed across
-//! alerts: those of what has moved are read right after a pass, and those of every open link in turn, at a slow pace.
+//! alerts: those of what has moved are read at the end of a pass, and those of every open link in turn, at a slow pace.
 
 mod notes;
 mod order;
@@ -142,20 +142,22 @@ impl Reconciler {
                 biased;
                 order = Orders::next(&mut orders) => self.follow(order).await,
                 _ = passes.tick() => {
-                    let proves = self.pace.even_for() >= lag;
-                    self.pass().await;
-                    if !proves {
-                        // What it could not prove is looked at again as soon as it can be.
-                        passes.reset_after(lag.min(self.settings.every));
-                    }
+                    let (proves, started) = (self.pace.even_for() >= lag, Instant::now());
+                    let every = self.settings.every;
+                    self.pass(every / 2).await;
+                    // What it could not prove is looked at again as soon as it can be.
+                    let next = if proves { every.saturating_sub(started.elapsed()) } else { lag.min(every) };
+                    // Never at once: however long passes take, the round over the notes goes on in between.
+                    passes.reset_after(next.max(Duration::from_millis(1)));
                 }
                 _ = rounds.tick() => self.next_notes().await,
             }
         }
     }
 
-    /// Looks at everything once. What fails on one side leaves the other alone, and comes round again.
-    async fn pass(&mut self) {
+    /// Looks at everything once. What fails on one side leaves the other alone, and comes round again. `reads_notes_for` is how long
+    /// notes of what has moved are read at most.
+    async fn pass(&mut self, reads_notes_for: Duration) {
         let (began_at, started) = (self.now(), Instant::now());
         self.failures.clear();
         self.found = Found::default();
@@ -167,7 +169,9 @@ impl Reconciler {
         self.leave_for_later(Part::Alerts, looked);
         let looked = self.compare_incidents().await;
         self.leave_for_later(Part::Incidents, looked);
-        self.read_moved_notes().await;
+        self.read_moved_notes(reads_notes_for).await;
+        let put_down = self.put_down_progress().await;
+        self.leave_for_later(Part::Alerts, put_down);
         let failures = std::mem::take(&mut self.failures);
         self.found.failures.clone_from(&failures);
         if !self.dry {

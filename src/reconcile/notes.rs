@@ -1,5 +1,7 @@
 //! Notes that no webhook told of: those of what has moved first, and those of every open link in turn.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 use tracing::{debug, info};
 
@@ -18,12 +20,34 @@ pub(super) struct Round {
 }
 
 impl Reconciler {
-    /// Reads the notes of all that has moved.
-    pub(super) async fn read_moved_notes(&mut self) {
-        while let Some((alert, system)) = self.moved.pop_front() {
-            let read = self.read_notes_if_linked(&alert, system).await;
-            // The round comes by it.
-            self.leave_for_later(Part::Notes, read);
+    /// Something about that side has moved: its notes are to be read before those that are merely next in the round.
+    pub(super) fn has_moved(&mut self, alert: AlertId, system: System) {
+        let moved = (alert, system);
+        if !self.moved.contains(&moved) {
+            self.moved.push_back(moved);
+        }
+    }
+
+    /// Reads the notes of what has moved, at least of one, and for that long at most: states do not wait for the rest, which is read
+    /// after the next pass over them.
+    pub(super) async fn read_moved_notes(&mut self, at_most: Duration) {
+        let (until, mut paused) = (Instant::now() + at_most, false);
+        for _ in 0..self.moved.len() {
+            let Some((alert, system)) = self.moved.pop_front() else { break };
+            match self.read_notes_if_linked(&alert, system).await {
+                Err(Trouble::Paused) => {
+                    paused = true;
+                    self.moved.push_back((alert, system));
+                }
+                // The round comes by it.
+                read => self.leave_for_later(Part::Notes, read),
+            }
+            if Instant::now() >= until {
+                break;
+            }
+        }
+        if paused {
+            self.leave_for_later(Part::Notes, Err(Trouble::Paused));
         }
     }
 
@@ -79,9 +103,14 @@ impl Reconciler {
             }
             System::PagerDuty => {
                 let Some(incident) = link.incident() else { return Ok(()) };
+                let began_at = self.look_begins(system);
                 let call = self.vendors.pagerduty.notes_of(incident);
                 match self.call(system, Operation::LIST_INCIDENT_NOTES, call).await {
                     Ok((read_started, notes)) => (read_started, Seen::IncidentNotes(incident.clone(), notes)),
+                    // Nothing else is asked of what is over.
+                    Err(Trouble::NotFound) if link.is_over() => {
+                        (began_at, Seen::IncidentNotes(incident.clone(), Vec::new()))
+                    }
                     // Listing the incidents will tell.
                     Err(Trouble::NotFound) => return Ok(()),
                     Err(trouble) => return Err(trouble),

@@ -1,6 +1,7 @@
 //! A pass that somebody has ordered: it is made at once, and what it found is answered.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -10,6 +11,10 @@ use crate::metrics::Part;
 
 /// How many differences a pass tells of; of the others only how many there are.
 const MOST_TOLD: usize = 1000;
+
+/// How long an ordered pass reads notes of what has moved: whoever waits for it is to learn of all that there is, and states are to be
+/// compared again some time.
+const READS_NOTES_FOR: Duration = Duration::from_secs(60);
 
 /// Orders passes. Clones order them from the same reconciler.
 #[derive(Clone, Debug)]
@@ -84,17 +89,20 @@ impl Orders {
 impl Reconciler {
     /// Makes the pass that was ordered.
     pub(super) async fn follow(&mut self, order: Order) {
-        if !order.dry {
-            self.pass().await;
-        } else {
-            let before = (self.alerts.clone(), self.incidents.clone(), self.moved.clone());
-            self.dry = true;
-            self.pass().await;
-            self.dry = false;
+        let before = order.dry.then(|| (self.alerts.clone(), self.incidents.clone(), std::mem::take(&mut self.moved)));
+        self.dry = order.dry;
+        self.pass(READS_NOTES_FOR).await;
+        self.dry = false;
+        let (mut found, unread) = (std::mem::take(&mut self.found), self.moved.len());
+        if let Some(before) = before {
             (self.alerts, self.incidents, self.moved) = before;
         }
+        if unread > 0 {
+            let why = format!("time was up before the notes of {unread} alerts and incidents were read");
+            found.failures.entry(Part::Notes).or_insert(why);
+        }
         // Whoever has ordered it may be gone.
-        let _ = order.answer.send(std::mem::take(&mut self.found));
+        let _ = order.answer.send(found);
     }
 
     /// Puts down what a look came to.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tracing::warn;
 
 use super::{Again, Reconciler, Trouble};
+use crate::engine::outbox::call::IncidentState;
 use crate::engine::{AlertId, IncidentId, Link, Reason, Seen, Status, System, Timestamp};
 use crate::metrics::{Operation, Part};
 use crate::opsgenie::client::ListedAlert;
@@ -33,17 +34,25 @@ impl Reconciler {
     /// Lists the alerts that changed since the last pass, and those that may page though nobody told of them.
     pub(super) async fn compare_alerts(&mut self) -> Result<(), Trouble> {
         self.look_again().await?;
-        let stored = self.store.reconciled_until().await?;
-        let until = self.alerts.until.unwrap_or(stored);
+        let until = match self.alerts.until {
+            Some(until) => until,
+            None => self.store.reconciled_until().await?,
+        };
         let query = self.settings.query.clone();
         let newest = self.list_alerts(0, None, query.is_none(), until).await?;
         if query.is_some() {
             self.list_alerts(1, query.as_deref(), true, until).await?;
         }
         self.alerts.until = Some(newest);
-        // What must be looked at again is known to this process only.
-        if newest != stored && self.alerts.again.is_empty() && !self.dry {
-            self.store.set_reconciled_until(newest).await?;
+        Ok(())
+    }
+
+    /// Puts down up to when everything was compared: there the next start goes on. What is still to be looked at is known to this
+    /// process only.
+    pub(super) async fn put_down_progress(&mut self) -> Result<(), Trouble> {
+        let Some(until) = self.alerts.until.filter(|_| self.alerts.again.is_empty()) else { return Ok(()) };
+        if !self.dry && self.store.reconciled_until().await? != until {
+            self.store.set_reconciled_until(until).await?;
         }
         Ok(())
     }
@@ -77,7 +86,7 @@ impl Reconciler {
                     let (linked, reason) = self.saw(&id, read_started, seen).await?;
                     self.remember(&id, may_page, reason);
                     if linked && list == 0 {
-                        self.moved.push_back((id.clone(), System::Opsgenie));
+                        self.has_moved(id.clone(), System::Opsgenie);
                     }
                 }
                 listed.insert(id, changed_at);
@@ -146,18 +155,17 @@ impl Reconciler {
         };
         self.found.incidents = open.len();
         let first_pass = self.incidents.is_empty();
-        let has_moved = |incident: &ListedIncident| match self.incidents.get(&incident.state.id) {
+        let is_newer = |incident: &ListedIncident| match self.incidents.get(&incident.state.id) {
             Some(before) => *before != incident.updated_at,
             None => !first_pass || incident.updated_at.is_none_or(|at| at >= since),
         };
-        let moved: HashMap<IncidentId, bool> =
-            open.iter().map(|(id, listed)| (id.clone(), has_moved(listed))).collect();
+        let moved: HashMap<IncidentId, bool> = open.iter().map(|(id, listed)| (id.clone(), is_newer(listed))).collect();
         let listed: Vec<IncidentId> = open.keys().cloned().collect();
         for incidents in listed.chunks(LINKS) {
             for link in self.store.links_of_all(incidents.to_vec()).await? {
                 let Some(listed) = link.incident().and_then(|incident| open.get(incident)) else { continue };
                 if moved.get(&listed.state.id) == Some(&true) {
-                    self.moved.push_back((link.alert.clone(), System::PagerDuty));
+                    self.has_moved(link.alert.clone(), System::PagerDuty);
                 }
                 if link.pagerduty.known.is_none_or(|known| known.status != listed.state.status) {
                     self.saw(&link.alert, listing_started, seen(listed.clone())).await?;
@@ -211,7 +219,7 @@ impl Reconciler {
         }
         if reason == Reason::Drift {
             // It has ended, perhaps with words.
-            self.moved.push_back((link.alert.clone(), System::PagerDuty));
+            self.has_moved(link.alert.clone(), System::PagerDuty);
         }
         Ok(())
     }
@@ -226,6 +234,6 @@ impl Reconciler {
 }
 
 fn seen(listed: ListedIncident) -> Seen {
-    let ListedIncident { state, by, merged_into, .. } = listed;
-    Seen::Incident { incident: state.id, status: state.status, at: state.at, by, merged_into }
+    let IncidentState { id: incident, status, at, by, merged_into } = listed.state;
+    Seen::Incident { incident, status, at, by, merged_into }
 }

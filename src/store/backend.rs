@@ -89,4 +89,12 @@ impl Backend {
             Self::Memory(memory) => Ok(memory.room()),
         }
     }
+
+    /// The id of this opening, if it was left where others find it.
+    pub fn owner(&self) -> Option<&str> {
+        match self {
+            Self::Sled(sled) => sled.owner(),
+            Self::Memory(_) => None,
+        }
+    }
 }

@@ -26,13 +26,13 @@ impl Store {
     /// # Errors
     /// Whatever makes it unreadable.
     pub fn by_hand(backend: Backend, settings: Settings, now: Timestamp) -> Result<(Self, ByHand), StoreError> {
-        let shared = Arc::new(Shared::new(settings.min_free_bytes, backend.room()?));
-        let metrics = settings.metrics.clone();
-        let book = Book::open(backend, settings, now)?;
+        let (min_free_bytes, metrics) = (settings.min_free_bytes, settings.metrics.clone());
+        let book = Book::open(backend.clone(), settings, now)?;
+        let shared = Arc::new(Shared::new(min_free_bytes, backend.room()?));
         let (requests, queue) = unbounded_channel();
-        let mut committer = Committer { book, shared: Arc::clone(&shared), metrics };
-        committer.publish();
-        let store = Self { requests: Queue::ByHand(requests), shared, threads: Arc::default() };
+        let committer = Committer::new(book, Arc::clone(&shared), metrics);
+        let (owner, threads) = (backend.owner().map(Arc::from), Arc::default());
+        let store = Self { requests: Queue::ByHand(requests), shared, owner, threads };
         Ok((store, ByHand { committer, queue, gathered: Vec::new() }))
     }
 }

@@ -41,15 +41,21 @@ pub(super) struct Ran {
 
 pub(super) struct Committer {
     pub(super) book: Book,
-    pub(super) shared: Arc<Shared>,
-    pub(super) metrics: Metrics,
+    shared: Arc<Shared>,
+    metrics: Metrics,
 }
 
 impl Committer {
+    /// Tells at once what is due: whoever gets the store knows it before anything is requested.
+    pub(super) fn new(book: Book, shared: Arc<Shared>, metrics: Metrics) -> Self {
+        let mut committer = Self { book, shared, metrics };
+        committer.publish();
+        committer
+    }
+
     /// Works until it is told to close, all handles are gone, or something fatal happens.
     pub(super) fn run(mut self, requests: &Receiver<Message>) {
         let mut watchdog = Watchdog { shared: Arc::clone(&self.shared), orderly: false };
-        self.publish();
         self.work(requests);
         watchdog.orderly = true;
     }
@@ -103,7 +109,7 @@ impl Committer {
     }
 
     /// Tells the dispatchers what is due, and wakes them if there may be something new.
-    pub(super) fn publish(&mut self) {
+    fn publish(&mut self) {
         for system in [System::Opsgenie, System::PagerDuty] {
             let changed = self.book.take_changed(system);
             self.shared.publish(system, self.book.due(system), changed);

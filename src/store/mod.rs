@@ -19,6 +19,7 @@ mod keys;
 pub mod memory;
 mod operator;
 mod outage;
+mod owner;
 mod prune;
 mod record;
 mod shared;
@@ -62,6 +63,7 @@ pub use url::{DatabaseUrl, DatabaseUrlError};
 pub struct Store {
     requests: Queue,
     shared: Arc<Shared>,
+    owner: Option<Arc<str>>,
     threads: Arc<Mutex<Vec<JoinHandle<()>>>>,
 }
 
@@ -102,17 +104,18 @@ impl Store {
         let shared = Arc::new(Shared::new(min_free_bytes, backend.room()?));
         let (requests, queue) = mpsc::channel();
         let (keeper, stop) = mpsc::channel();
-        let committer = Committer { book, shared: Arc::clone(&shared), metrics };
+        let committer = Committer::new(book, Arc::clone(&shared), metrics);
         let commit = move || {
             committer.run(&queue);
             // Which ends the keeper.
             drop(keeper);
         };
+        let owner = backend.owner().map(Arc::from);
         let keeper = Keeper { backend, shared: Arc::clone(&shared), stop, next: Vec::new() };
         let threads = [spawn("store-committer", commit), spawn("store-keeper", move || keeper.run())];
         let threads: Vec<_> =
             threads.into_iter().collect::<Result<_, _>>().map_err(|e| StoreError::io("start its threads", e))?;
-        Ok(Self { requests: Queue::Thread(requests), shared, threads: Arc::new(Mutex::new(threads)) })
+        Ok(Self { requests: Queue::Thread(requests), shared, owner, threads: Arc::new(Mutex::new(threads)) })
     }
 
     /// Takes in an event: decides on it and whatever it lets go on, or lets it wait, unless it is a repeat.

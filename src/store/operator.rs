@@ -7,6 +7,12 @@ use super::{
 use crate::engine::{AlertId, Entry, Event, IncidentId, Link, Order, Reason, System, Timestamp};
 
 impl Store {
+    /// The id of this opening, which [`DatabaseUrl::owner`](super::DatabaseUrl::owner) tells others as long as it lasts. None if
+    /// it could not be left, or the database is on no disk.
+    pub fn owner(&self) -> Option<&str> {
+        self.owner.as_deref()
+    }
+
     /// Holds the commands of an alert's link until [`Store::resume`]: what is heard of either side is recorded still, and a page
     /// still goes out. What is under way comes to its end. `reason` is for people; `now` is by our clock. The verdict tells
     /// whether there is such a link, and whether it was paused already.

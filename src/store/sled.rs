@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use super::StoreError;
 use super::backend::{Batch, Row};
 use super::types::Room;
+use super::{StoreError, owner};
 
 /// A sled database. Clones share it; its folder is free again when the last one is dropped.
 #[derive(Clone, Debug)]
@@ -18,6 +18,7 @@ pub struct SledBackend {
     // sled's flush reaches the system but not the disk; syncing its file through a handle of our own does.
     file: Arc<File>,
     folder: PathBuf,
+    owner: Option<String>,
 }
 
 impl SledBackend {
@@ -29,7 +30,12 @@ impl SledBackend {
         for level in to_sync {
             File::open(level).and_then(|f| f.sync_all()).map_err(|e| StoreError::io("sync its folder", e))?;
         }
-        Ok(Self { db, file: Arc::new(file), folder: folder.to_owned() })
+        let owner = owner::leave(folder);
+        Ok(Self { db, file: Arc::new(file), folder: folder.to_owned(), owner })
+    }
+
+    pub(super) fn owner(&self) -> Option<&str> {
+        self.owner.as_deref()
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {

@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use super::owner;
+
 /// The address of a database, as in `DATABASE_URL`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DatabaseUrl {
@@ -30,6 +32,12 @@ impl DatabaseUrl {
     pub fn is_there(&self) -> bool {
         let Self::Sled(folder) = self;
         folder.join("db").exists()
+    }
+
+    /// Which opening of the database is the last one: of one that is locked, that of its owner. Opens nothing.
+    pub fn owner(&self) -> Option<String> {
+        let Self::Sled(folder) = self;
+        owner::of(folder)
     }
 }
 

@@ -236,6 +236,20 @@ async fn a_foreign_page_can_neither_read_nor_change_anything() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_means_another_database_is_told_so() {
+    let world = World::new().await;
+    let owner = world.config(&[]).database.owner().unwrap();
+    let status = || get(&world, "/api/v1/status");
+    json_of(status().header("x-crosspage-owner", &owner)).await;
+    for other in ["", &owner[1..], "0123456789abcdef0123456789abcdef"] {
+        refused(status().header("x-crosspage-owner", other), 409, "another_owner").await;
+        let order = order(&world, "/api/v1/reconcile").json(&json!({ "dry_run": false }));
+        refused(order.header("x-crosspage-owner", other), 409, "another_owner").await;
+    }
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn with_a_token_everything_but_the_way_in_needs_it() {
     let world = Plan::new().var("ADMIN_TOKEN", TOKEN).start().await;
     for path in ["/api/v1/status", "/openapi.json", "/api/v1/nothing", "/metrics"] {

@@ -80,7 +80,7 @@ async fn where_nothing_is_amiss_all_is_well() {
         ("opsgenie.query", "selects 2 of 3 open alerts"),
         ("store", "in use by a running crosspage"),
         ("listener", "is ready"),
-        ("operator", "nothing was given up"),
+        ("operator", "nothing wants attention"),
     ] {
         assert!(findings[check].found.contains(said), "{said}: {:?}", findings[check]);
     }
@@ -383,7 +383,7 @@ async fn what_is_amiss_on_this_machine_is_told() {
             Some("LISTEN_ADDR"),
             "left to the system",
         ),
-        (&[("ADMIN_ADDR", &free)], "operator", Verdict::Warning, Some("ADMIN_ADDR"), "answers at"),
+        (&[("ADMIN_ADDR", &free)], "operator", Verdict::Warning, Some("ADMIN_ADDR"), "nobody can be asked at"),
         (
             &[("DATABASE_URL", &new), ("ADMIN_ADDR", &there)],
             "operator",
@@ -452,15 +452,12 @@ async fn what_a_running_crosspage_tells_operators_is_told() {
     world.alert("Disk full");
     world.settle().await;
     let given_up = operator(&[]).await;
-    assert!(
-        given_up.verdict == Verdict::Warning && given_up.found.contains("1 commands were given up"),
-        "{given_up:?}"
-    );
+    assert!(given_up.verdict == Verdict::Warning && given_up.found.contains("1 command was given up"), "{given_up:?}");
     let (alert, _) = world.linked("CPU busy").await;
     world.pagerduty.model().faults.always("GET", "/abilities", Fault::status(401));
     world.pagerduty.model().faults.once("POST", "/notes", Fault::status(401));
     world.opsgenie.model().human_adds_note(&alert, "jane@example.com", "hello");
-    let status = || async { operator(&[]).await.found.contains("makes no calls to PagerDuty") };
+    let status = || async { operator(&[]).await.found.contains("No calls are made to PagerDuty") };
     world.until("PagerDuty is stopped", status).await;
     world.end().await;
 }

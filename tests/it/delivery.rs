@@ -134,11 +134,9 @@ async fn a_create_that_exists_already_is_taken_for_its_own() {
     // The look-up after the lost answer finds nothing yet, so the create is sent again and refused as a duplicate.
     world.pagerduty.model().faults.once("POST", "/incidents", Fault::ResetAfter);
     world.pagerduty.model().faults.webhooks.lose_next = 1;
-    world.pagerduty.model().behaviour.read_lag_ms = 4_000;
+    world.pagerduty.model().behaviour.read_lag_ms = 600_000;
     let alert = world.alert("Disk full");
-    world.settle().await;
-    let incident = world.incident_of(&alert);
-    let creates: Vec<u16> = {
+    let creates = || -> Vec<u16> {
         let model = world.pagerduty.model();
         let calls = model.calls().iter();
         calls
@@ -146,7 +144,11 @@ async fn a_create_that_exists_already_is_taken_for_its_own() {
             .map(|c| c.status)
             .collect()
     };
-    assert!(creates.len() >= 2 && creates.contains(&400), "it was sent again, and refused: {creates:?}");
+    world.until("it was sent again, and refused", async || creates().contains(&400)).await;
+    assert!(creates().len() >= 2, "{:?}", creates());
+    world.pagerduty.model().behaviour.read_lag_ms = 0;
+    world.settle().await;
+    let incident = world.incident_of(&alert);
     world.opsgenie.model().human_adds_note(&alert, JANE, "hello");
     world.settle().await;
     assert_eq!(world.incident_notes(&incident.id), ["[Opsgenie] jane@example.com: hello"]);

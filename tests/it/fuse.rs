@@ -75,6 +75,31 @@ impl Two {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tool_that_copies_one_way_only_is_stopped_by_the_fuse() {
+    let world = World::new().await;
+    let (alert, incident) = world.linked("Disk full").await;
+    let is_paused = async || {
+        let link = world.app().store().link(&alert.as_str().try_into().unwrap()).await.unwrap().unwrap();
+        link.paused.is_some_and(|paused| paused.reason.starts_with("the fuse has blown"))
+    };
+    world.opsgenie.model().human_adds_note(&alert, JANE, "We see errors");
+    let mut copied = 0;
+    while !is_paused().await {
+        assert!(copied < 100, "{copied} copies");
+        world.settle().await;
+        for note in world.incident_notes(&incident).split_off(copied) {
+            copied += 1;
+            world.opsgenie.model().human_adds_note(&alert, "copier@example.com", &format!("From PagerDuty: {note}"));
+        }
+    }
+    world.settle().await;
+    // One more than may be in a minute of the clock, into the next of which it may cross.
+    let notes = world.incident_notes(&incident).len();
+    assert!((16..32).contains(&notes), "{notes} notes");
+    world.end().await;
+}
+
 /// Each instance may write sixteen notes in either direction in a minute of the clock, the loop may cross into the next minute, and
 /// one of its two rounds may be quicker than the other. Without a fuse there is no end.
 const MOST_NOTES: usize = 500;

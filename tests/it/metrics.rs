@@ -103,6 +103,8 @@ async fn what_is_mirrored_is_counted_and_its_echoes_are() {
     world.opsgenie.model().human_adds_note(&alert, JANE, "We see errors");
     world.settle().await;
 
+    let found = async || Shown::of(&world).await.calls("pagerduty", "find_user", "ok") == 1.0;
+    world.until("the automation user was looked up", found).await;
     let shown = Shown::of(&world).await;
     for (direction, action) in
         [("to_pagerduty", "create"), ("to_opsgenie", "acknowledge"), ("to_opsgenie", "note"), ("to_pagerduty", "note")]
@@ -112,7 +114,6 @@ async fn what_is_mirrored_is_counted_and_its_echoes_are() {
     let labels = [("direction", "to_pagerduty"), ("action", "create"), ("le", "60.0")];
     assert_eq!(shown.get("mirror_lag_seconds_bucket", &labels), 1.0);
     assert_eq!(shown.calls("pagerduty", "create_incident", "ok"), 1.0);
-    assert_eq!(shown.calls("pagerduty", "find_user", "ok"), 1.0);
     assert_eq!(shown.calls("opsgenie", "acknowledge_alert", "ok"), 1.0);
     let labels = [("vendor", "pagerduty"), ("operation", "create_incident")];
     assert_eq!(shown.get("vendor_call_duration_seconds_count", &labels), 1.0);
@@ -216,6 +217,8 @@ async fn drift_is_found_and_healed_and_the_passes_are_told() {
     let started_s = crosspage::clock::now().as_millis() as f64 / 1000.0;
     let world = reconcile::plan().start().await;
     let (alert, incident) = world.linked("Disk full").await;
+    // A pass may have been quicker than the webhook of the creation.
+    let found_by_then = Shown::of(&world).await.drift("opsgenie");
     world.pagerduty.model().faults.webhooks.lose_next = 1;
     world.pagerduty.model().human_acknowledges(&incident, ADA);
     // The state, and the note of who.
@@ -225,7 +228,7 @@ async fn drift_is_found_and_healed_and_the_passes_are_told() {
     world.until("the notes were all read", async || Shown::of(&world).await.get(ROUNDS, &[]) > 0.0).await;
 
     let shown = Shown::of(&world).await;
-    assert_eq!(shown.drift("opsgenie"), (0.0, 0.0));
+    assert_eq!(shown.drift("opsgenie"), found_by_then);
     assert!(shown.get("reconcile_pass_duration_seconds_count", &[]) > 0.0);
     assert_eq!(shown.sum("reconcile_failures_total"), 0.0);
     assert_eq!(shown.get("subscription_up", &[]), 1.0);
@@ -266,7 +269,8 @@ fn delete_subscription(world: &World) {
     assert_eq!(world.pagerduty.model().handle(0, request).status, 204);
 }
 
-const ROUNDS: &str = "reconcile_notes_round_duration_seconds_count";
+/// How often the notes of every open link were read.
+pub(crate) const ROUNDS: &str = "reconcile_notes_round_duration_seconds_count";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_vendor_that_refuses_us_and_the_pages_that_are_late_are_told_while_it_lasts() {

@@ -119,7 +119,7 @@ impl Outage {
         match call {
             PagerDutyCall::FindIncident(_) => Answer::Found(self.incident.map(|_| self.state())),
             PagerDutyCall::ReadIncident(_) => Answer::Incident(self.state()),
-            PagerDutyCall::ListNotes(_) => {
+            PagerDutyCall::ListNotes(..) => {
                 let notes = self.done.iter().map(|text| SeenNote { id: None, text: text.clone() });
                 Answer::Notes(notes.collect())
             }
@@ -141,7 +141,7 @@ impl Outage {
 
     fn state(&self) -> IncidentState {
         let (id, status) = (IncidentId::try_from("Q1").unwrap(), self.incident.unwrap());
-        IncidentState { id, status, at: Some(self.now), changed_by: None }
+        IncidentState { id, status, at: Some(self.now), by: Actor::nobody(), merged_into: None }
     }
 }
 

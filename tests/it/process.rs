@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
@@ -244,6 +245,16 @@ impl Stage {
         }
         files
     }
+}
+
+/// An address for the caller alone, its port from below those that the system gives to whoever asks for any: crosspage comes
+/// back to it after each stop, and nobody may have taken it meanwhile.
+pub(crate) fn own_address() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let port = || 20_000 + (std::process::id() * 16 + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
+    let addresses = std::iter::repeat_with(|| format!("127.0.0.1:{}", port())).take(12_000);
+    let mut free = addresses.filter(|address| TcpListener::bind(address).is_ok());
+    free.next().expect("a port is free")
 }
 
 /// Waits until `is_so`, and fails the test if that takes absurdly long.

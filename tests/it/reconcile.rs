@@ -1,5 +1,7 @@
 //! What no webhook told is found and made up for, and what only looks like a difference is left alone.
 
+mod pace;
+
 use std::time::Duration;
 
 use crosspage::engine::ReadLag;
@@ -206,42 +208,6 @@ async fn a_webhook_that_comes_after_all_tells_nothing_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_nothing_changed_a_pass_costs_the_same_few_calls_however_many_links_there_are() {
-    let mut plan = plan();
-    plan.tuning.notes_every = Some(Duration::from_secs(3600));
-    let world = plan.start().await;
-    for number in 0..7 {
-        world.linked(&format!("Disk {number} full")).await;
-    }
-    let reads_notes = |world: &World| {
-        let notes = |path: &str| path.ends_with("/notes");
-        let opsgenie = world.opsgenie.model().calls().iter().any(|call| notes(&call.path));
-        opsgenie || world.pagerduty.model().calls().iter().any(|call| notes(&call.path))
-    };
-    world
-        .until("what has moved was read", async || {
-            world.opsgenie.model().forget_records();
-            world.pagerduty.model().forget_records();
-            after_passes(&world, 2).await;
-            !reads_notes(&world)
-        })
-        .await;
-    world.opsgenie.model().forget_records();
-    world.pagerduty.model().forget_records();
-    after_passes(&world, 4).await;
-    let opsgenie: Vec<String> = world.opsgenie.model().calls().iter().map(|call| call.path.clone()).collect();
-    let pagerduty: Vec<String> = world.pagerduty.model().calls().iter().map(|call| call.path.clone()).collect();
-    let count = |calls: &[String], path: &str| calls.iter().filter(|call| *call == path).count();
-    let passes = count(&pagerduty, "/webhook_subscriptions");
-    for (calls, path) in [(&opsgenie, "/v2/alerts"), (&pagerduty, "/incidents")] {
-        assert!(count(calls, path).abs_diff(passes) <= 1, "one {path} a pass: {calls:?}");
-    }
-    assert_eq!(opsgenie.len(), count(&opsgenie, "/v2/alerts"), "{opsgenie:?}");
-    assert_eq!(pagerduty.len(), passes + count(&pagerduty, "/incidents"), "{pagerduty:?}");
-    world.end().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_resolved_incident_and_an_open_alert_are_no_difference() {
     let world = plan().start().await;
     let (alert, incident) = world.linked("Disk full").await;
@@ -287,12 +253,15 @@ async fn a_read_that_lags_is_no_difference() {
     let (alert, incident) = world.linked("Disk full").await;
     world.pagerduty.model().human_acknowledges(&incident, ADA);
     world.until("the alert is acknowledged", async || world.alert_now(&alert).acknowledged).await;
+    world.settle().await;
+    // A pass may have been quicker than a webhook by then.
+    let before = world.reasons(&alert).await;
     after_passes(&world, 30).await;
     world.settle().await;
     assert!(world.alert_now(&alert).acknowledged);
     assert_eq!(world.alert_notes(&alert), ["[PagerDuty] Ada Oncall acknowledged the incident"]);
     assert_eq!(world.incident_notes(&incident), [] as [&str; 0]);
-    assert!(!world.reasons(&alert).await.contains(&"drift".to_owned()));
+    assert_eq!(world.reasons(&alert).await, before);
     world.end().await;
 }
 

@@ -109,8 +109,11 @@ async fn an_address_that_is_taken_is_told_by_its_key() {
 async fn the_process_environment_wins_over_the_file() {
     let stage = Stage::usual().await;
     let other = "33333333-0000-4000-8000-000000000000";
-    let (process, address) =
-        stage.start(&[("OPSGENIE_INTEGRATION_ID", other), ("DATABASE_URL", "sled://elsewhere/store")]);
+    let (process, address) = stage.start(&[
+        ("OPSGENIE_INTEGRATION_ID", other),
+        ("DATABASE_URL", "sled://elsewhere/store"),
+        ("RECONCILE_INTERVAL_S", "0"),
+    ]);
     let url = format!("http://{address}/ops-webhook");
     assert_eq!(post(&url, &[], from_opsgenie(other, "Create", "test-123").to_string()).await.status, 202);
     let alert = stage.opsgenie.model().human_creates(NewAlert::titled("Disk full"));

@@ -155,10 +155,26 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("admin", &["clock", "engine", "metrics", "operator", "telemetry"]),
-    ("check", &["app", "clock", "config", "delivery", "engine", "http", "operator", "opsgenie", "pagerduty", "store"]),
+    ("remote", &["admin", "config", "http", "operator", "store"]),
+    (
+        "check",
+        &[
+            "app",
+            "clock",
+            "config",
+            "delivery",
+            "engine",
+            "http",
+            "operator",
+            "opsgenie",
+            "pagerduty",
+            "remote",
+            "store",
+        ],
+    ),
     (
         "command",
-        &["admin", "app", "check", "clock", "config", "engine", "http", "operator", "pagerduty", "store", "telemetry"],
+        &["app", "check", "clock", "config", "engine", "http", "operator", "pagerduty", "remote", "store", "telemetry"],
     ),
     ("sandbox", &["admin", "app", "clock", "config", "engine", "operator", "telemetry"]),
 ];

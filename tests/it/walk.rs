@@ -1,14 +1,13 @@
 //! A newcomer's walk: from the example's `.env`, filled in, to an alert whose story is told.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::Path;
 
 use simulators::opsgenie::{self, NewAlert};
 use simulators::pagerduty;
 
 use crate::harness::{ADA, JANE};
-use crate::process::{Ended, Process, Stage, until};
+use crate::process::{Ended, Process, Stage, own_address, until};
 
 /// The example with these keys filled in, as an editor would: what is commented out begins to count.
 pub(crate) fn filled_in(values: &[(&str, String)]) -> String {
@@ -22,11 +21,6 @@ pub(crate) fn filled_in(values: &[(&str, String)]) -> String {
     lines.join("\n")
 }
 
-/// A port that nobody listens on.
-fn free_address() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
-}
-
 #[track_caller]
 fn said(stage: &Stage, arguments: &[&str]) -> String {
     let Ended { code, output } = Process::spawn(stage.folder.path(), &[], arguments).ended();
@@ -38,7 +32,7 @@ fn said(stage: &Stage, arguments: &[&str]) -> String {
 async fn from_an_empty_folder_to_an_alert_whose_story_is_told() {
     let (opsgenie, pagerduty) = (opsgenie::Options::default(), pagerduty::Options::default());
     let stage = Stage::set(opsgenie.clone(), pagerduty.clone()).await;
-    let (listen, admin) = (free_address(), free_address());
+    let (listen, admin) = (own_address(), own_address());
     let mut values = vec![
         ("PAGERDUTY_API_KEY", pagerduty.api_key),
         ("PAGERDUTY_SERVICE_ID", pagerduty.service_id),

@@ -38,13 +38,13 @@ async fn take(http: HttpRequest, body: web::Bytes, state: web::Data<(Inbox, Mute
 async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let start = Instant::now();
     while !holds() {
-        assert!(start.elapsed() < Duration::from_secs(10), "never: {what}");
+        assert!(start.elapsed() < Duration::from_secs(120), "never: {what}");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 
 fn client() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().build().unwrap()
+    reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(120)).build().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -120,7 +120,9 @@ async fn other_faults_reach_the_socket_too() {
     pagerduty.model().faults.once("GET", "/abilities", Fault::ResetBefore);
     assert!(get().send().await.is_err());
     pagerduty.model().faults.once("GET", "/abilities", Fault::Hang);
-    assert!(get().timeout(Duration::from_millis(100)).send().await.unwrap_err().is_timeout());
+    let hanging = tokio::spawn(get().timeout(Duration::from_millis(500)).send());
+    until("the call that is to hang arrives", || pagerduty.model().calls().len() == 2).await;
+    assert!(hanging.await.unwrap().unwrap_err().is_timeout());
     pagerduty.model().faults.once("GET", "/abilities", Fault::GarbageAfter);
     let garbage = get().send().await.unwrap();
     assert_eq!(garbage.status(), 200);
@@ -147,10 +149,14 @@ async fn a_person_is_heard_of_in_no_time() {
     pagerduty.webhook_to(&hook);
     pagerduty.model().pings();
     until("first ping", || inbox.lock().unwrap().len() == 1).await;
-    let start = Instant::now();
-    for count in 2..12 {
+    let mut took = Vec::new();
+    for count in 2..13 {
+        let start = Instant::now();
         pagerduty.model().pings();
         until("ping", || inbox.lock().unwrap().len() == count).await;
+        took.push(start.elapsed());
     }
-    assert!(start.elapsed() < Duration::from_secs(1), "{:?} for ten", start.elapsed());
+    took.sort();
+    // A machine that stalls makes one or another late, a poster that looks now and then all of them.
+    assert!(took[5] < Duration::from_millis(100), "{took:?}");
 }

@@ -2,7 +2,7 @@
 
 use actix_web::web;
 use serde::Deserialize;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 
 use super::{Answer, State, usual_page};
 use crate::engine::AlertId;
@@ -32,32 +32,13 @@ pub(super) struct Links {
     /// Only the open ones, or only those that are paused.
     #[serde(default)]
     #[param(inline)]
-    which: WhichLinks,
+    which: Which,
     /// The `next` of the page before; nothing for the first page.
     after: Option<String>,
     /// How many items the page may have: at most 500.
     #[serde(default = "usual_page")]
     #[param(maximum = 500, default = 100)]
     limit: usize,
-}
-
-#[derive(Clone, Copy, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum WhichLinks {
-    #[default]
-    All,
-    Open,
-    Paused,
-}
-
-impl From<WhichLinks> for Which {
-    fn from(which: WhichLinks) -> Self {
-        match which {
-            WhichLinks::All => Self::All,
-            WhichLinks::Open => Self::Open,
-            WhichLinks::Paused => Self::Paused,
-        }
-    }
 }
 
 /// What somebody has at hand.
@@ -77,7 +58,7 @@ pub(super) struct Wanted {
 #[utoipa::path(get, path = "/api/v1/links", tag = "links", params(Links),
     responses((status = 200, body = Listed<LinkView>), (status = 400, body = Problem)))]
 pub(super) async fn list(state: web::Data<State>, links: web::Query<Links>) -> Answer<Listed<LinkView>> {
-    let found = state.operator.links(links.which.into(), links.after.as_deref(), links.limit).await?;
+    let found = state.operator.links(links.which, links.after.as_deref(), links.limit).await?;
     Ok(web::Json(found))
 }
 

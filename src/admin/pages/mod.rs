@@ -94,18 +94,9 @@ struct Place {
 /// Which links are shown.
 #[derive(Deserialize)]
 struct Chosen {
-    #[serde(default)]
-    which: Choice,
+    /// The open ones unless it says otherwise.
+    which: Option<Which>,
     after: Option<String>,
-}
-
-#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Choice {
-    All,
-    #[default]
-    Open,
-    Paused,
 }
 
 #[derive(Template)]
@@ -121,17 +112,13 @@ struct Links {
 }
 
 async fn links(state: web::Data<State>, chosen: web::Query<Chosen>) -> Result<HttpResponse, Unshown> {
-    let (which, name) = match chosen.which {
-        Choice::All => (Which::All, "all"),
-        Choice::Open => (Which::Open, "open"),
-        Choice::Paused => (Which::Paused, "paused"),
-    };
+    let which = chosen.which.unwrap_or(Which::Open);
     let listed = state.operator.links(which, chosen.after.as_deref(), PAGE).await?;
-    let choices = [("open", "Open"), ("paused", "Paused"), ("all", "All")];
+    let choices = [(Which::Open, "Open"), (Which::Paused, "Paused"), (Which::All, "All")];
     Ok(shown(&Links {
         frame: Frame::of(&state, "Links", "/links").await?,
-        choices: choices.map(|(query, words)| (query, words, query == name)),
-        which: name,
+        choices: choices.map(|(choice, words)| (choice.name(), words, choice == which)),
+        which: which.name(),
         links: listed.items,
         is_first: chosen.after.is_none(),
         next: listed.next,

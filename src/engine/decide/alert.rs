@@ -7,7 +7,8 @@ use super::super::link::{HeardNote, Link, NoteVia, Observed, Page, TextHash};
 use super::super::outbox::Action;
 use super::super::policy::Policy;
 use super::{
-    Decision, Draft, Guard, Reason, Unlinked, blank, is_beyond_retention, nothing, page, text, too_old, unlinked,
+    Decision, Draft, Guard, Reason, TELLING, Unlinked, blank, is_beyond_retention, nothing, page, text, too_old,
+    unlinked,
 };
 
 /// How far apart the two webhooks of one note may be: the note itself, and the action it was given with.
@@ -157,7 +158,11 @@ fn state(mut draft: Draft<'_>, status: Status, words: Option<&str>) -> Decision 
         return draft.done(echo);
     }
     let commanded = draft.link.opsgenie.commanded.is_some_and(|c| c.status == status);
-    let observed = draft.link.observe_alert(status, draft.event.occurred_at);
+    let is_news = status == Status::Resolved && closes_what_was_reopened(&draft);
+    let mut observed = draft.link.observe_alert(status, draft.event.occurred_at);
+    if observed == Observed::Same && is_news {
+        observed = Observed::Changed { from: None };
+    }
     draft.link.opsgenie.arrived(status, observed);
     if ours {
         return draft.done(echo);
@@ -194,6 +199,19 @@ fn state(mut draft: Draft<'_>, status: Status, words: Option<&str>) -> Decision 
         }
         Some(_) | None => draft.done(reason),
     }
+}
+
+/// Whether the alert was closed after the incident had been reopened or so, though that it is closed was found out before its
+/// webhook came. Only the closing that was found counts, so nothing later than that; and the clocks of both vendors need not
+/// agree to the second.
+fn closes_what_was_reopened(draft: &Draft<'_>) -> bool {
+    let side = &draft.link.pagerduty;
+    let Some(known) = side.known.filter(|known| known.status != Status::Resolved) else { return false };
+    let found_at = draft.link.opsgenie.known.and_then(|known| known.at);
+    let (Some(at), Some(known_at), Some(found_at)) = (draft.event.occurred_at, known.at, found_at) else {
+        return false;
+    };
+    draft.link.incident().is_some() && at > known_at.plus(TELLING) && at <= found_at
 }
 
 fn note(mut draft: Draft<'_>, words: &str) -> Decision {

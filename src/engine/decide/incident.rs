@@ -1,10 +1,12 @@
 //! What happened to an incident, and what Opsgenie is to hear of it.
 
-use super::super::event::{IncidentChange, IncidentEvent, IncidentId, IncidentNote, Status, System};
-use super::super::link::{HeardNote, Known, Observed, Page, TextHash};
+use std::time::Duration;
+
+use super::super::event::{Actor, IncidentChange, IncidentEvent, IncidentId, IncidentNote, Status, System, Timestamp};
+use super::super::link::{HeardNote, Known, Observed, Page, TextHash, is_told_as, second_of};
 use super::super::outbox::Action;
 use super::super::policy::OnResolved;
-use super::{Decision, Draft, Guard, Reason, TELLING, Unlinked, text};
+use super::{Decision, Draft, Guard, Reason, Unlinked, text};
 
 pub(super) fn decide(mut draft: Draft<'_>, happened: &IncidentEvent) -> Decision {
     let mut completed = false;
@@ -27,7 +29,10 @@ pub(super) fn decide(mut draft: Draft<'_>, happened: &IncidentEvent) -> Decision
     draft.link.incident_number = happened.number.or(draft.link.incident_number);
     let decision = match (&happened.change, happened.status) {
         (IncidentChange::Annotated(note), _) => annotated(draft, &happened.incident, note),
-        (IncidentChange::MergedInto(into), _) => merged(draft, into),
+        (IncidentChange::MergedInto(into), _) => {
+            let (event, on_its_way) = (draft.event, draft.link.pagerduty.commanded.map(|c| c.status));
+            merged(draft, &Merge { into, at: event.occurred_at, by: &event.actor }, on_its_way)
+        }
         (_, Some(status)) => state(draft, status, &happened.change),
         (_, None) => draft.done(Reason::Ignored),
     };
@@ -39,12 +44,17 @@ fn is_over(draft: &Draft<'_>) -> bool {
     draft.link.opsgenie.known.is_some_and(|known| known.status == Status::Resolved)
 }
 
-/// An incident that is not the link's. If it was merged into the link's, notes of it are still news.
-fn elsewhere(draft: Draft<'_>, happened: &IncidentEvent) -> Decision {
+/// An incident that is not the link's. If it was merged into the link's, notes of it are still news, and what a late change of ours
+/// has reopened is ended again: nobody works on it there.
+fn elsewhere(mut draft: Draft<'_>, happened: &IncidentEvent) -> Decision {
+    let was_merged = draft.link.merged.contains(&happened.incident);
     match &happened.change {
-        IncidentChange::Annotated(note) if draft.link.merged.contains(&happened.incident) => {
-            annotated(draft, &happened.incident, note)
+        IncidentChange::Reopened | IncidentChange::Acknowledged if was_merged && is_revived_by_us(&draft) => {
+            let (incident, at) = (happened.incident.clone(), draft.when());
+            draft.push(System::PagerDuty, Action::EndMerged { incident, at });
+            draft.done(Reason::Revived)
         }
+        IncidentChange::Annotated(note) if was_merged => annotated(draft, &happened.incident, note),
         IncidentChange::Triggered
         | IncidentChange::Acknowledged
         | IncidentChange::Unacknowledged
@@ -55,6 +65,22 @@ fn elsewhere(draft: Draft<'_>, happened: &IncidentEvent) -> Decision {
         | IncidentChange::Read
         | IncidentChange::Other(_) => draft.done(Reason::Unlinked(Unlinked::OtherIncident)),
     }
+}
+
+/// How late the webhook of a reopening may come for it to be undone.
+const REVIVED_JUST_NOW: Duration = Duration::from_secs(60);
+
+/// Whether an incident stands again that was merged into the link's, by a change that the link had commanded before it heard of the
+/// merge. Whoever else changes it since, another link of ours among them, wants it so; and what is told late may be over by now.
+fn is_revived_by_us(draft: &Draft<'_>) -> bool {
+    let (side, at) = (&draft.link.pagerduty, draft.event.occurred_at);
+    let by_this_link = [Status::Open, Status::Acknowledged]
+        .into_iter()
+        .any(|status| side.has_overtaken(status) || side.has_carried(status, at));
+    let since_the_merge = at.is_some_and(|at| draft.link.notes_since.is_some_and(|merged_at| at >= merged_at));
+    let just_now = at.is_some_and(|at| draft.event.received_at.since(at) <= REVIVED_JUST_NOW);
+    let ours = draft.is_ours(System::PagerDuty) || !draft.event.actor.is_told();
+    ours && by_this_link && since_the_merge && just_now
 }
 
 /// An incident for an alert that is over: its creation took effect although nothing showed it when it was looked for.
@@ -92,6 +118,9 @@ fn annotated(mut draft: Draft<'_>, incident: &IncidentId, note: &IncidentNote) -
     if draft.link.alert_deleted {
         return draft.done(Reason::AlertDeleted);
     }
+    if is_before_the_merge(&draft, incident) {
+        return draft.done(Reason::Unlinked(Unlinked::OtherIncident));
+    }
     // A later note must not overtake one whose text is still being fetched.
     if draft.link.fetching_note.is_some() {
         return draft.hold();
@@ -110,31 +139,66 @@ fn annotated(mut draft: Draft<'_>, incident: &IncidentId, note: &IncidentNote) -
     draft.done(Reason::Mirrored)
 }
 
+/// Whether a note was written before the merge that made the incident this link's, and its webhook came late.
+fn is_before_the_merge(draft: &Draft<'_>, incident: &IncidentId) -> bool {
+    // Without a merge, it was our clock that told since when it is the link's, when somebody linked by hand.
+    let was_merged = !draft.link.merged.is_empty();
+    was_merged && draft.link.incident() == Some(incident) && draft.link.predates(draft.event.occurred_at)
+}
+
+/// How the link's incident came to go on as another one.
+pub(super) struct Merge<'a> {
+    /// That one.
+    pub(super) into: &'a IncidentId,
+    /// When, by PagerDuty's clock.
+    pub(super) at: Option<Timestamp>,
+    /// Who has merged it.
+    pub(super) by: &'a Actor,
+}
+
 /// The incident goes on as another one. The link follows; where that one stands must be read, and is news only if it is
-/// not where this one stood.
-fn merged(mut draft: Draft<'_>, into: &IncidentId) -> Decision {
+/// not where this one stood. `on_its_way` is what was wanted of the one that is over: it may have found, or may still find, that
+/// it is over.
+pub(super) fn merged(mut draft: Draft<'_>, merge: &Merge<'_>, on_its_way: Option<Status>) -> Decision {
+    let landed_late = has_landed_late(&draft, merge.at);
     draft.link.merged.extend(draft.link.incident().cloned());
-    draft.link.page = Page::Standing(into.clone());
+    draft.link.page = Page::Standing(merge.into.clone());
     draft.link.incident_number = None;
     draft.link.shared = true;
-    draft.link.notes_since = Some(draft.when());
-    draft.link.pagerduty.known = draft.link.pagerduty.known.map(|known| Known { at: None, ..known });
-    draft.link.pagerduty.told_at = None;
+    // Notes from before somebody linked by hand stay where they are.
+    draft.link.notes_since = draft.link.notes_since.max(Some(merge.at.unwrap_or(draft.event.received_at)));
+    draft.link.unread_since = Some(draft.event.received_at);
+    let status = |known: Known| if landed_late { Status::Open } else { known.status };
+    let side = &mut draft.link.pagerduty;
+    side.known = side.known.map(|known| Known { status: status(known), at: None, by_the_second: false });
+    side.told_at = None;
+    side.commanded = None;
     draft.push(System::PagerDuty, Action::FetchIncident);
-    // What came too late for the incident that is over is still wanted of the one that it goes on as. So is what is on its way:
-    // it may have found, or may still find, that the incident is over.
-    let came_too_late = std::mem::take(&mut draft.link.told_superseded);
-    let acknowledged = came_too_late && draft.target(System::Opsgenie) == Some(Status::Acknowledged);
-    let on_its_way = draft.link.pagerduty.commanded.map(|c| c.status);
-    if let Some(status) = on_its_way.or_else(|| acknowledged.then_some(Status::Acknowledged)) {
+    // What came too late for the incident that is over is still wanted of the one that it goes on as.
+    let came_too_late = std::mem::take(&mut draft.link.told_superseded) || landed_late;
+    let alert = draft.target(System::Opsgenie);
+    let acknowledged = came_too_late && alert == Some(Status::Acknowledged);
+    // To resolve it although the alert is open was meant for the one that is over now.
+    let goes_on = |status: &Status| *status != Status::Resolved || alert == Some(Status::Resolved);
+    let wanted = on_its_way.filter(goes_on).or_else(|| acknowledged.then_some(Status::Acknowledged));
+    if let Some(status) = wanted {
         draft.command_status(System::PagerDuty, status);
     }
     if draft.link.alert_deleted {
         return draft.done(Reason::AlertDeleted);
     }
-    let sentence = format!("{} merged the incident into {into}", text::who(&draft.event.actor));
+    let sentence = format!("{} merged the incident into {}", text::who(merge.by), merge.into);
     draft.write_note(System::Opsgenie, text::about(System::PagerDuty, &sentence));
     draft.done(Reason::Mirrored)
+}
+
+/// Whether our acknowledgement was answered in the second of the merge or later: the incident that it was meant for was over by then.
+fn has_landed_late(draft: &Draft<'_>, merged_at: Option<Timestamp>) -> bool {
+    draft.link.pagerduty.known.is_some_and(|known| {
+        let late =
+            matches!((known.at, merged_at), (Some(at), Some(merged_at)) if second_of(at) >= second_of(merged_at));
+        known.status == Status::Acknowledged && known.by_the_second && late
+    })
 }
 
 fn state(mut draft: Draft<'_>, status: Status, change: &IncidentChange) -> Decision {
@@ -146,6 +210,7 @@ fn state(mut draft: Draft<'_>, status: Status, change: &IncidentChange) -> Decis
         return revived(draft, status);
     }
     if ours && draft.is_late_echo(System::PagerDuty, status) {
+        draft.link.pagerduty.tell_exactly(status, draft.event.occurred_at);
         return draft.done(echo);
     }
     if is_ambiguous(&draft, status, change, ours) {
@@ -153,7 +218,11 @@ fn state(mut draft: Draft<'_>, status: Status, change: &IncidentChange) -> Decis
         return draft.done(Reason::Unclear);
     }
     let on_its_way = draft.link.pagerduty.commanded.map(|c| c.status);
-    let observed = draft.link.observe_incident(status, draft.event.occurred_at);
+    let was_over = was_over_meanwhile(&draft, change);
+    let observed = match draft.link.observe_incident(status, draft.event.occurred_at) {
+        Observed::Same if was_over => Observed::Changed { from: Some(Status::Resolved) },
+        observed @ (Observed::Stale | Observed::Same | Observed::Changed { .. }) => observed,
+    };
     draft.link.pagerduty.arrived(status, observed);
     if let (true, Observed::Same | Observed::Changed { .. }, Some(known)) =
         (read, observed, &mut draft.link.pagerduty.known)
@@ -186,6 +255,14 @@ fn state(mut draft: Draft<'_>, status: Status, change: &IncidentChange) -> Decis
     }
 }
 
+/// Whether the incident was over between what is known and its reopening: a change of ours found it so, though no webhook of the
+/// resolution has come.
+fn was_over_meanwhile(draft: &Draft<'_>, change: &IncidentChange) -> bool {
+    let known_at = draft.link.pagerduty.known.and_then(|known| known.at);
+    let newer = draft.event.occurred_at.is_some_and(|at| known_at.is_none_or(|known_at| at > known_at));
+    *change == IncidentChange::Reopened && draft.link.told_superseded && newer
+}
+
 /// Whether a reopening that nobody is named for may be that of a change of ours, answered just then or still on its way.
 fn may_be_of_ours(draft: &Draft<'_>) -> bool {
     let side = &draft.link.pagerduty;
@@ -197,8 +274,9 @@ fn may_be_of_ours(draft: &Draft<'_>) -> bool {
 }
 
 /// Whether an event about something else mentions another state than the one that is known, and nobody can tell what that is
-/// worth: in the second that an answer of ours told, since either may be the newer one; or in an event of our own doing, since
-/// it was somebody else who brought that state about. What we read ourselves is never ambiguous.
+/// worth: at the very time of what is known, or in the second that an answer of ours told, since either may be the newer one;
+/// while a change of ours to it may be on its way, though not wanted any more; or in an event of our own doing, since it was
+/// somebody else who brought that state about. What we read ourselves is never ambiguous.
 fn is_ambiguous(draft: &Draft<'_>, status: Status, change: &IncidentChange, ours: bool) -> bool {
     let side = &draft.link.pagerduty;
     let Some(known) = side.known.filter(|known| known.status != status) else { return false };
@@ -209,8 +287,11 @@ fn is_ambiguous(draft: &Draft<'_>, status: Status, change: &IncidentChange, ours
         let commanded = side.commanded.is_some_and(|commanded| commanded.status == status);
         return !commanded && !side.has_carried(status, draft.event.occurred_at);
     }
+    if side.has_overtaken(status) {
+        return true;
+    }
     let (Some(at), Some(known_at)) = (draft.event.occurred_at, known.at) else { return false };
-    known.by_the_second && at >= known_at && at < known_at.plus(TELLING)
+    at == known_at || (known.by_the_second && is_told_as(known_at, at))
 }
 
 fn changed(mut draft: Draft<'_>, from: Option<Status>, status: Status, change: &IncidentChange) -> Decision {

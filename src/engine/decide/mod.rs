@@ -16,7 +16,7 @@ mod text;
 mod tests;
 
 use super::event::{Actor, AlertId, Event, EventBody, Order, Ordered, Status, System, Timestamp};
-use super::link::{Commanded, Known, Link, Page, TextHash, WrittenNote};
+use super::link::{Commanded, Known, Link, Page, TELLING, TextHash, WrittenNote};
 use super::outbox::{Action, Command};
 use super::policy::Policy;
 
@@ -50,10 +50,12 @@ pub fn decide(link: Option<&Link>, event: &Event, policy: &Policy) -> Decision {
 fn watch(decision: &mut Decision, event: &Event, policy: &Policy) {
     let Some(link) = decision.link.as_mut().filter(|link| link.paused.is_none()) else { return };
     let talk = |command: &&Command| !command.action.is_look_up() && !command.action.is_for_the_page();
-    let commands: Vec<System> = decision.commands.iter().filter(talk).map(|command| command.to).collect();
+    let mut commands: Vec<System> = decision.commands.iter().filter(talk).map(|command| command.to).collect();
     if commands.is_empty() {
         return;
     }
+    // Another mirror may go the other way round: what we write there, it copies back here.
+    commands.extend(text::copied_to(event));
     // What was heard late counts where it happened: after an outage, much of it comes at once.
     let now = event.received_at;
     let at = event.occurred_at.map_or(now, |at| at.min(now));
@@ -195,12 +197,16 @@ impl<'a> Draft<'a> {
         self.policy.identity.is_ours(system, &self.event.actor)
     }
 
-    /// Whether a change to `status` is ours: by its actor, or, if none is told, because one of our commands was answered with
-    /// it just then, or may be on its way although it is not wanted any more.
+    /// Whether a change to `status` is ours: by its actor, or, if no person is told, because one of our commands was answered
+    /// with it just then, or may be on its way although it is not wanted any more.
     fn is_our_change(&self, system: System, status: Status) -> bool {
         let side = self.link.side(system);
-        let may_be = side.has_carried(status, self.event.occurred_at) || side.has_overtaken(status);
-        self.is_ours(system) || (may_be && !self.event.actor.is_told())
+        let (carried, overtaken) = (side.has_carried(status, self.event.occurred_at), side.has_overtaken(status));
+        let actor = &self.event.actor;
+        // The vendor may name the tool instead of us; but so may any tool be named.
+        let just_now = self.event.received_at.since(side.touched_at) <= OVERTAKEN_JUST_NOW;
+        let by_a_tool = !actor.person && (carried || (overtaken && just_now));
+        self.is_ours(system) || by_a_tool || ((carried || overtaken) && !actor.is_told())
     }
 
     /// Whether a change of ours says nothing new. PagerDuty's answers to our writes tell the time of the change by the second
@@ -234,8 +240,8 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// How exactly the answers to our writes tell when a state changed.
-const TELLING: std::time::Duration = std::time::Duration::from_secs(1);
+/// How long after a change of ours was overtaken it may come back by a name that is no person's.
+const OVERTAKEN_JUST_NOW: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Whether an alert of this creation time may still be taken in.
 fn too_old(created_at: Option<Timestamp>, now: Timestamp, policy: &Policy) -> Option<Unlinked> {

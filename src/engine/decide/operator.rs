@@ -67,6 +67,7 @@ fn link(mut draft: Draft<'_>, incident: &IncidentId) -> Decision {
     link.page = Page::Standing(incident.clone());
     link.incident_number = None;
     (link.unlinked, link.redriven, link.told_superseded) = (false, false, false);
+    (link.merged, link.unread_since) = (Vec::new(), None);
     // What people wrote before was not written for the other side, and may be much.
     (link.notes_since, link.alert_notes_since) = (Some(at), Some(at));
     for system in [System::Opsgenie, System::PagerDuty] {
@@ -96,6 +97,7 @@ fn redrive(mut draft: Draft<'_>, entry: &Entry, died_at: Timestamp) -> Decision 
         | Action::UpdatePriority { .. }
         | Action::FetchAlert
         | Action::FetchIncident
+        | Action::EndMerged { .. }
         | Action::FetchNote { .. } => {}
     }
     draft.done(Reason::Redriven)

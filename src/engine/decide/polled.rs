@@ -20,7 +20,12 @@ pub(super) fn decide(link: Option<&Link>, event: &Event, polled: &Polled, policy
     let Some(link) = link else { return unseen(event, polled, policy) };
     match &polled.seen {
         Seen::AlertNotes(notes) => return alert_notes(link, event, notes, policy),
-        Seen::IncidentNotes(incident, notes) => return incident_notes(link, event, incident, notes, policy),
+        Seen::IncidentNotes(incident, _) if link.incident() != Some(incident) || link.alert_deleted => {
+            return unchanged(link, Reason::NoDrift);
+        }
+        Seen::IncidentNotes(incident, notes) => {
+            return incident_notes(&read(link, event, polled, policy), event, incident, notes, policy);
+        }
         Seen::Alert { .. } | Seen::NoAlert | Seen::Incident { .. } | Seen::NoIncident(_) => {}
     }
     if link.page == Page::Joining {
@@ -218,11 +223,18 @@ fn alert_notes(link: &Link, event: &Event, notes: &[SeenNote], policy: &Policy) 
     if draft.commands.is_empty() { unchanged(link, Reason::NoDrift) } else { draft.done(Reason::Mirrored) }
 }
 
+/// The link once its incident's notes were read. A reading that began too early may lack what was written before the merge was
+/// heard of, so they are read once more.
+fn read(link: &Link, event: &Event, polled: &Polled, policy: &Policy) -> Link {
+    let conclusive = polled.read_started.minus(policy.read_lag.of(System::PagerDuty));
+    let still_unread = |since: &Timestamp| *since > conclusive;
+    // What lies ahead was put down before our clock was set back.
+    let unread_since = link.unread_since.filter(still_unread).map(|since| since.min(event.received_at));
+    Link { unread_since, ..link.clone() }
+}
+
 /// PagerDuty's notes have ids: whichever is not known yet goes the way of its webhook.
 fn incident_notes(link: &Link, event: &Event, incident: &IncidentId, notes: &[SeenNote], policy: &Policy) -> Decision {
-    if link.incident() != Some(incident) || link.alert_deleted {
-        return unchanged(link, Reason::NoDrift);
-    }
     let is_known = |id: &str| {
         let heard = link.heard.iter().any(|n| n.system == System::PagerDuty && n.id.as_deref() == Some(id));
         let written = link.written.iter().any(|n| n.system == System::PagerDuty && n.id.as_deref() == Some(id));
@@ -230,11 +242,8 @@ fn incident_notes(link: &Link, event: &Event, incident: &IncidentId, notes: &[Se
     };
     let missed = notes.iter().filter_map(|note| {
         let id = note.id.as_deref().filter(|id| !is_known(id))?;
-        // Lists tell the second only; in doubt, a note too many is better than one too few.
-        let second = |at: Timestamp| at.as_millis().div_euclid(1000);
-        let is_before = matches!((note.at, link.notes_since), (Some(at), Some(since)) if second(at) < second(since));
         // What we write to an incident is known by its answer, and need not be put down again.
-        if is_before || policy.identity.is_ours(System::PagerDuty, &note.by) {
+        if link.predates(note.at) || policy.identity.is_ours(System::PagerDuty, &note.by) {
             return None;
         }
         // One that we are writing right now, and whose answer is still to come.

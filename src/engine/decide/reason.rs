@@ -16,7 +16,7 @@ pub enum Reason {
     Echo(Guard),
     /// The other side is there already, or on its way there.
     InStep,
-    /// It cannot be told whether it is older or newer than a change of ours: the incident is read.
+    /// It cannot be told whether it is older or newer than what is known: the incident is read.
     Unclear,
     /// A newer state of the same side is known.
     Stale,

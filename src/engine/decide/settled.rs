@@ -4,10 +4,11 @@ use super::super::event::{
     Actor, AlertAction, AlertEvent, AlertFacts, Event, EventBody, IncidentChange, IncidentEvent, Settled, Status,
     System, Timestamp,
 };
-use super::super::link::{Known, Link, Observed, Page};
+use super::super::link::{Known, Link, Observed, Page, is_told_as};
 use super::super::outbox::call::IncidentState;
 use super::super::outbox::{Action, DropReason, Entry, FetchedAlert, Outcome, Step};
-use super::{Decision, Draft, Reason, TELLING, Unlinked, alert, page, text, too_old, unlinked};
+use super::incident::{self, Merge};
+use super::{Decision, Draft, Reason, Unlinked, alert, page, text, too_old, unlinked};
 
 pub(super) fn decide(mut draft: Draft<'_>, settled: &Settled) -> Decision {
     let to = settled.entry.command.to;
@@ -43,8 +44,15 @@ pub(super) fn decide(mut draft: Draft<'_>, settled: &Settled) -> Decision {
             draft.learned_id.clone_from(if to == System::PagerDuty { author } else { &None });
             draft.done(Reason::Carried)
         }
+        // It is none of the link's any more, and nothing about the link follows from it.
+        Outcome::InState { .. } if matches!(action, Action::EndMerged { .. }) => draft.done(Reason::Carried),
         Outcome::InState { status, at } => arrived(draft, &settled.entry, *status, *at, wanted),
         Outcome::Superseded { .. } => superseded(draft, to, action),
+        Outcome::Merged { incident, into, at, by } if draft.link.incident() == Some(incident) => {
+            merged(draft, action, wanted, &Merge { into, at: *at, by })
+        }
+        // The webhook of the merge was quicker, and told the rest.
+        Outcome::Merged { .. } => draft.done(Reason::Overtaken),
         Outcome::Prioritised => draft.done(Reason::Carried),
         Outcome::NotApplicable => {
             if let Action::UpdatePriority { priority, by } = action {
@@ -73,7 +81,8 @@ pub(super) fn decide(mut draft: Draft<'_>, settled: &Settled) -> Decision {
             | Action::Note { .. }
             | Action::UpdatePriority { .. }
             | Action::FetchAlert
-            | Action::FetchIncident => fetched_note(draft, text.as_deref(), Reason::Fetched),
+            | Action::FetchIncident
+            | Action::EndMerged { .. } => fetched_note(draft, text.as_deref(), Reason::Fetched),
         },
         Outcome::Dropped(DropReason::ClosedBeforeDelivery) => {
             draft.link.page = Page::Withheld;
@@ -112,7 +121,8 @@ pub(super) fn decide(mut draft: Draft<'_>, settled: &Settled) -> Decision {
             | Action::Note { .. }
             | Action::UpdatePriority { .. }
             | Action::FetchIncident
-            | Action::FetchNote { .. } => draft.done(Reason::GivenUp),
+            | Action::FetchNote { .. }
+            | Action::EndMerged { .. } => draft.done(Reason::GivenUp),
         },
     }
 }
@@ -125,8 +135,33 @@ fn arrived(mut draft: Draft<'_>, entry: &Entry, status: Status, at: Option<Times
         // Its webhook will tell, and then it is resolved again.
         return draft.done(Reason::Carried);
     }
-    in_state(&mut draft.link, to, status, at, wanted);
-    if wanted { draft.done(Reason::Carried) } else { put_right(draft, to, Reason::Carried) }
+    let observed = in_state(&mut draft.link, to, status, at, wanted);
+    match to {
+        _ if !wanted => put_right(draft, to, Reason::Carried),
+        System::Opsgenie if observed == Observed::Stale => undone_since(draft, status),
+        System::Opsgenie | System::PagerDuty => draft.done(Reason::Carried),
+    }
+}
+
+/// The alert is not where we have brought it any more. When somebody's change back was heard, it said what was known, since our own
+/// had not been heard of yet; so it was no news then, and is now.
+fn undone_since(mut draft: Draft<'_>, ours: Status) -> Decision {
+    let now = draft.link.opsgenie.known.map(|known| known.status).filter(|now| *now != ours);
+    let Some(now) = now else { return draft.done(Reason::Carried) };
+    let sentence = match now {
+        Status::Open => "Somebody let go of the alert: it is not acknowledged any more",
+        Status::Acknowledged => "Somebody acknowledged the alert",
+        // It was told as such.
+        Status::Resolved => return draft.done(Reason::Carried),
+    };
+    match draft.target(System::PagerDuty) {
+        Some(wanted) if wanted != now && wanted != Status::Resolved => {
+            draft.command_status(System::PagerDuty, now);
+            draft.write_note(System::PagerDuty, text::about(System::Opsgenie, sentence));
+            draft.done(Reason::Mirrored)
+        }
+        Some(_) | None => draft.done(Reason::Carried),
+    }
 }
 
 /// A change of ours that was not wanted any more may have had its effect or not, and then a person did the same: that is
@@ -173,20 +208,19 @@ fn has_revived(draft: &Draft<'_>, entry: &Entry, status: Status) -> bool {
 }
 
 /// The side is where we wanted it. A webhook may have told a later state meanwhile, which then stands.
-fn in_state(link: &mut Link, system: System, status: Status, at: Option<Timestamp>, wanted: bool) {
+fn in_state(link: &mut Link, system: System, status: Status, at: Option<Timestamp>, wanted: bool) -> Observed {
     match system {
-        System::Opsgenie => {
-            link.observe_alert(status, at);
-        }
+        System::Opsgenie => link.observe_alert(status, at),
         System::PagerDuty => {
             // The answer tells the second only. Of what is known to be of the same second, it is the newer one: else what was
             // heard since would have ended the command.
-            let within = |known: &Timestamp| at.is_some_and(|at| (at..at.plus(TELLING)).contains(known));
+            let within = |known: &Timestamp| at.is_some_and(|at| is_told_as(at, *known));
             let known_at = link.pagerduty.known.and_then(|known| known.at).filter(within);
             let observed = link.pagerduty.observe(status, known_at.filter(|_| wanted).or(at));
             if let (Observed::Same | Observed::Changed { .. }, Some(known)) = (observed, &mut link.pagerduty.known) {
                 known.by_the_second = true;
             }
+            observed
         }
     }
 }
@@ -281,6 +315,16 @@ fn over_before_it_paged(mut draft: Draft<'_>, alert: &FetchedAlert) -> Decision 
     alert::withhold(draft, alert.at)
 }
 
+/// The link's incident turned out to go on as another one. What was still wanted of it is wanted of that one.
+fn merged(draft: Draft<'_>, action: &Action, wanted: bool, merge: &Merge<'_>) -> Decision {
+    let on_its_way = if let (Action::SetStatus { status, .. }, true) = (action, wanted) {
+        Some(*status)
+    } else {
+        draft.link.pagerduty.commanded.map(|commanded| commanded.status)
+    };
+    incident::merged(draft, merge, on_its_way)
+}
+
 fn fetched_incident(mut draft: Draft<'_>, incident: &IncidentState) -> Decision {
     let happened = IncidentEvent {
         incident: incident.id.clone(),
@@ -290,9 +334,18 @@ fn fetched_incident(mut draft: Draft<'_>, incident: &IncidentState) -> Decision 
         status: Some(incident.status),
         change: IncidentChange::Read,
     };
-    let now = draft.event.received_at;
-    draft.released.push(read_event(EventBody::Incident(happened), incident.at, now));
+    let (at, now) = (read_at(&draft, incident.at), draft.event.received_at);
+    draft.released.push(read_event(EventBody::Incident(happened), at, now));
     draft.done(Reason::Fetched)
+}
+
+/// When the incident came to be as it was read. Readings tell the second only: of that second they are the newer one, if they show
+/// all that is known.
+fn read_at(draft: &Draft<'_>, at: Option<Timestamp>) -> Option<Timestamp> {
+    let (side, at) = (&draft.link.pagerduty, at?);
+    let shows_all = side.touched_at.plus(draft.policy.read_lag.pagerduty) <= draft.event.received_at;
+    let known_at = side.known.and_then(|known| known.at).filter(|_| shows_all);
+    Some(known_at.filter(|known_at| is_told_as(at, *known_at)).unwrap_or(at))
 }
 
 /// The first of the held notes is the one whose text was fetched; the others were held behind it.

@@ -1,6 +1,8 @@
 //! The words that are written into the other system, cut to what it takes.
 
-use super::super::event::{Actor, AlertFacts, AlertId, System};
+use super::super::event::{
+    Actor, AlertAction, AlertEvent, AlertFacts, AlertId, Event, EventBody, IncidentChange, IncidentEvent, System,
+};
 use super::super::outbox::{NewIncident, Urgency};
 use super::super::policy::Policy;
 
@@ -32,6 +34,22 @@ pub(super) fn said(system: System, actor: &Actor, text: &str) -> String {
 /// The actor's name for people to read.
 pub(super) fn who(actor: &Actor) -> &str {
     [&actor.name, &actor.source, &actor.id].into_iter().find_map(|n| n.as_deref()).unwrap_or("somebody")
+}
+
+/// The side on which the event tells of a note with words that we write on the other side only: somebody copies them.
+pub(super) fn copied_to(event: &Event) -> Option<System> {
+    let (system, text) = match &event.body {
+        EventBody::Alert(AlertEvent { action: AlertAction::AddNote { text }, .. }) => (System::Opsgenie, text),
+        EventBody::Incident(IncidentEvent { change: IncidentChange::Annotated(note), .. }) => {
+            (System::PagerDuty, &note.text)
+        }
+        EventBody::Alert(_)
+        | EventBody::Incident(_)
+        | EventBody::Settled(_)
+        | EventBody::Polled(_)
+        | EventBody::Ordered(_) => return None,
+    };
+    text.contains(&prefix(system)).then_some(system)
 }
 
 /// Adds what was said along with an action.

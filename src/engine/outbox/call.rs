@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::event::{AlertId, IncidentId, Priority, Status, Timestamp};
+use super::super::event::{Actor, AlertId, IncidentId, Priority, Status, Timestamp};
 use super::{FetchedAlert, NewIncident, Urgency};
 
 /// A vendor call.
@@ -38,8 +38,8 @@ pub enum PagerDutyCall {
     FindIncident(String),
     /// Read the incident.
     ReadIncident(IncidentId),
-    /// Read all notes of the incident.
-    ListNotes(IncidentId),
+    /// Read all notes of the incident, and of those that were merged into it.
+    ListNotes(IncidentId, Vec<IncidentId>),
     /// Create an incident under a key.
     Create(String, NewIncident),
     /// Acknowledge, un-acknowledge or resolve the incident.
@@ -59,7 +59,7 @@ impl Call {
                 OpsgenieCall::SetStatus(..) | OpsgenieCall::AddNote(..) => true,
             },
             Self::PagerDuty(call) => match call {
-                PagerDutyCall::FindIncident(_) | PagerDutyCall::ReadIncident(_) | PagerDutyCall::ListNotes(_) => false,
+                PagerDutyCall::FindIncident(_) | PagerDutyCall::ReadIncident(_) | PagerDutyCall::ListNotes(..) => false,
                 PagerDutyCall::Create(..)
                 | PagerDutyCall::SetStatus(..)
                 | PagerDutyCall::SetPriority(..)
@@ -83,7 +83,7 @@ impl Call {
             Self::PagerDuty(call) => match call {
                 PagerDutyCall::FindIncident(_) => "find_incident",
                 PagerDutyCall::ReadIncident(_) => "read_incident",
-                PagerDutyCall::ListNotes(_) => "list_incident_notes",
+                PagerDutyCall::ListNotes(..) => "list_incident_notes",
                 PagerDutyCall::Create(..) => "create_incident",
                 PagerDutyCall::SetStatus(_, Status::Open) => "unacknowledge_incident",
                 PagerDutyCall::SetStatus(_, Status::Acknowledged) => "acknowledge_incident",
@@ -135,8 +135,12 @@ pub struct IncidentState {
     pub status: Status,
     /// Since when, by PagerDuty's clock.
     pub at: Option<Timestamp>,
-    /// PagerDuty's id of the person who last changed its state.
-    pub changed_by: Option<String>,
+    /// Who last changed its state.
+    #[serde(default)]
+    pub by: Actor,
+    /// The incident that it was merged into, if that is why it is resolved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged_into: Option<IncidentId>,
 }
 
 /// A note as it was read.

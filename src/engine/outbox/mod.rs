@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{AlertFacts, AlertId, IncidentId, Priority, Status, System, Timestamp};
+use super::event::{Actor, AlertFacts, AlertId, IncidentId, Priority, Status, System, Timestamp};
 
 /// What is to be done in one of the two systems. It names the link, never a vendor's id: that is filled in when it is sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +59,13 @@ pub enum Action {
         /// PagerDuty's id of the note.
         id: String,
     },
+    /// Resolve an incident that a late change of ours has reopened after it was merged into another one.
+    EndMerged {
+        /// The one that was merged.
+        incident: IncidentId,
+        /// When it was reopened, by PagerDuty's clock: whoever has changed it since wants it so.
+        at: Timestamp,
+    },
 }
 
 /// What a vendor call is for, the most urgent first: who goes first when calls are scarce.
@@ -88,7 +95,9 @@ impl Action {
         match self {
             // Until a missed alert was read, nobody is paged for it.
             Self::Create(_) | Self::FetchAlert => Class::Create,
-            Self::SetStatus { .. } | Self::UpdatePriority { .. } | Self::FetchIncident => Class::State,
+            Self::SetStatus { .. } | Self::UpdatePriority { .. } | Self::FetchIncident | Self::EndMerged { .. } => {
+                Class::State
+            }
             Self::Note { .. } | Self::FetchNote { .. } => Class::Note,
         }
     }
@@ -105,6 +114,7 @@ impl Action {
             Self::FetchAlert => "fetch_alert",
             Self::FetchIncident => "fetch_incident",
             Self::FetchNote { .. } => "fetch_note",
+            Self::EndMerged { .. } => "end_merged",
         }
     }
 
@@ -117,7 +127,11 @@ impl Action {
     pub fn is_look_up(&self) -> bool {
         match self {
             Self::FetchAlert | Self::FetchIncident | Self::FetchNote { .. } => true,
-            Self::Create(_) | Self::SetStatus { .. } | Self::Note { .. } | Self::UpdatePriority { .. } => false,
+            Self::Create(_)
+            | Self::SetStatus { .. }
+            | Self::Note { .. }
+            | Self::UpdatePriority { .. }
+            | Self::EndMerged { .. } => false,
         }
     }
 }
@@ -168,7 +182,7 @@ pub struct Entry {
     /// How many times it was put off.
     #[serde(default)]
     pub attempt: u32,
-    /// How many times the vendor took the write and then did not carry it out.
+    /// How many times the vendor took the write and did not carry it out, or refused it in a way that may pass.
     #[serde(default)]
     pub refusals: u32,
     /// When it was put in, by our clock.
@@ -316,6 +330,17 @@ pub enum Outcome {
         /// Since when, by that vendor's clock.
         at: Option<Timestamp>,
     },
+    /// The incident goes on as another one, and was left alone.
+    Merged {
+        /// It.
+        incident: IncidentId,
+        /// The one that it was merged into.
+        into: IncidentId,
+        /// Since when, by PagerDuty's clock.
+        at: Option<Timestamp>,
+        /// Who has merged it.
+        by: Actor,
+    },
     /// The priority was set.
     Prioritised,
     /// The priority cannot be shown there.
@@ -333,6 +358,23 @@ pub enum Outcome {
         /// Why.
         reason: String,
     },
+}
+
+impl Outcome {
+    /// Whether what was to be done shows on the other side now.
+    pub fn shows(&self) -> bool {
+        match self {
+            Self::Created { .. } | Self::Noted { .. } | Self::InState { .. } | Self::Prioritised => true,
+            Self::Superseded { .. }
+            | Self::Merged { .. }
+            | Self::NotApplicable
+            | Self::FetchedAlert(_)
+            | Self::FetchedIncident(_)
+            | Self::FetchedNote(_)
+            | Self::Dropped(_)
+            | Self::Dead { .. } => false,
+        }
+    }
 }
 
 /// An alert as it was read.

@@ -27,7 +27,10 @@ pub fn read_lag(system: System) -> Duration {
 /// How long a request that Opsgenie took may be unknown to it before it counts as unsure.
 pub const REQUEST_MAY_BE_UNKNOWN: Duration = Duration::from_secs(30);
 
-/// How many times a vendor may take a write and not carry it out before it is given up.
+/// How long after a change of ours had reopened a merged incident it is ended again. Later somebody may work on it.
+const END_MERGED_WITHIN: Duration = Duration::from_secs(300);
+
+/// How many times a vendor may take a write and not carry it out, or not find what is to be changed, before it is given up.
 pub const MAX_REFUSALS: u32 = 5;
 
 /// How soon after Opsgenie took a request it is asked what became of it. Sooner would mostly be a call in vain.
@@ -90,7 +93,11 @@ pub fn next(entry: &Entry, link: &Link, now: Timestamp) -> Next {
             return Next::Wait(conclusive);
         }
     }
-    if entry.command.action == Action::FetchIncident {
+    let ends_merged = matches!(entry.command.action, Action::EndMerged { .. });
+    if ends_merged && now.since(entry.queued_at) > END_MERGED_WITHIN {
+        return Next::Done(Outcome::Dropped(DropReason::NotWanted));
+    }
+    if ends_merged || entry.command.action == Action::FetchIncident {
         // What is to be told by the reading may have happened just now.
         let conclusive = entry.queued_at.plus(read_lag(entry.command.to));
         if entry.queued_at <= now && now < conclusive {
@@ -113,6 +120,11 @@ fn overtaken(entry: &Entry, link: &Link) -> Option<Outcome> {
             (closed && nothing_sent).then_some(Outcome::Dropped(DropReason::ClosedBeforeDelivery))
         }
         (Action::FetchAlert | Action::FetchNote { .. }, _) => None,
+        // It was merged back, and stands for the link again.
+        (Action::EndMerged { incident, .. }, _) if link.incident() == Some(incident) => {
+            Some(Outcome::Dropped(DropReason::NotWanted))
+        }
+        (Action::EndMerged { .. }, _) => None,
         (Action::Note { mark, .. }, system) => {
             // It may show only after it was looked for in vain and put off.
             let never_sent = nothing_sent && entry.attempt == 0;
@@ -155,9 +167,14 @@ fn next_in_opsgenie(entry: &Entry, link: &Link) -> Next {
         (Step::Ready | Step::Looked(_), Action::Note { text, .. }) => OpsgenieCall::AddNote(alert, text.clone()),
         (_, Action::Note { .. }) => OpsgenieCall::ListNotes(alert),
         (_, Action::SetStatus { .. } | Action::FetchAlert) => OpsgenieCall::ReadAlert(alert),
-        (_, Action::Create(_) | Action::UpdatePriority { .. } | Action::FetchIncident | Action::FetchNote { .. }) => {
-            return Next::Done(not_for(entry));
-        }
+        (
+            _,
+            Action::Create(_)
+            | Action::UpdatePriority { .. }
+            | Action::FetchIncident
+            | Action::FetchNote { .. }
+            | Action::EndMerged { .. },
+        ) => return Next::Done(not_for(entry)),
     };
     Next::Call(Call::Opsgenie(call))
 }
@@ -173,7 +190,15 @@ fn next_in_pagerduty(entry: &Entry, link: &Link) -> Next {
         }));
     }
     if let Action::FetchNote { incident, .. } = &entry.command.action {
-        return Next::Call(Call::PagerDuty(PagerDutyCall::ListNotes(incident.clone())));
+        return Next::Call(Call::PagerDuty(PagerDutyCall::ListNotes(incident.clone(), Vec::new())));
+    }
+    if let Action::EndMerged { incident, .. } = &entry.command.action {
+        return Next::Call(Call::PagerDuty(match entry.step {
+            Step::Looked(_) => PagerDutyCall::SetStatus(incident.clone(), Status::Resolved),
+            Step::Ready | Step::Sending { .. } | Step::Unsure { .. } | Step::Accepted { .. } | Step::Doubted { .. } => {
+                PagerDutyCall::ReadIncident(incident.clone())
+            }
+        }));
     }
     let Some(incident) = link.incident().cloned() else {
         // The lane is parked behind its create, so this is not reached while the incident may still come.
@@ -188,11 +213,14 @@ fn next_in_pagerduty(entry: &Entry, link: &Link) -> Next {
             PagerDutyCall::SetPriority(incident, *priority, urgency)
         }
         (Step::Ready | Step::Looked(_), Action::Note { text, .. }) => PagerDutyCall::AddNote(incident, text.clone()),
-        (_, Action::Note { .. }) => PagerDutyCall::ListNotes(incident),
+        // It may have been written before the merge was heard of.
+        (_, Action::Note { .. }) => PagerDutyCall::ListNotes(incident, link.merged.clone()),
         (_, Action::SetStatus { .. } | Action::UpdatePriority { .. } | Action::FetchIncident) => {
             PagerDutyCall::ReadIncident(incident)
         }
-        (_, Action::Create(_) | Action::FetchAlert | Action::FetchNote { .. }) => return Next::Done(not_for(entry)),
+        (_, Action::Create(_) | Action::FetchAlert | Action::FetchNote { .. } | Action::EndMerged { .. }) => {
+            return Next::Done(not_for(entry));
+        }
     };
     Next::Call(Call::PagerDuty(call))
 }
@@ -206,7 +234,7 @@ fn not_for(entry: &Entry) -> Outcome {
 pub fn settle(entry: Entry, link: &Link, others: &[String], answer: Answer, call: Made) -> Settlement {
     let now = call.answered_at;
     match answer {
-        Answer::Failed(failure) => failed(entry, link, failure, call),
+        Answer::Failed(failure) => failed(entry, failure, call),
         Answer::Incident(state) => on_incident(entry, link, state, now),
         Answer::Found(Some(state)) => Settlement::Done(created(state, None)),
         Answer::Found(None) => resend(entry.whole()),
@@ -217,7 +245,8 @@ pub fn settle(entry: Entry, link: &Link, others: &[String], answer: Answer, call
             | Action::Note { .. }
             | Action::UpdatePriority { .. }
             | Action::FetchIncident
-            | Action::FetchNote { .. } => compare(entry, link, alert, call),
+            | Action::FetchNote { .. }
+            | Action::EndMerged { .. } => compare(entry, link, alert, call),
         },
         Answer::Note { id, author } => Settlement::Done(Outcome::Noted { id, author }),
         Answer::Notes(notes) => on_notes(entry, link, others, &notes, call),
@@ -240,12 +269,28 @@ fn resend(entry: Entry) -> Settlement {
 
 fn on_incident(entry: Entry, link: &Link, state: IncidentState, now: Timestamp) -> Settlement {
     let wrote = matches!(entry.step, Step::Sending { .. });
+    // One that was merged back before may still bear the reason for which it was over then.
+    let merged_into = state.merged_into.as_ref().filter(|into| !link.merged.contains(into));
+    if let (Action::SetStatus { .. } | Action::FetchIncident, Some(into)) = (&entry.command.action, merged_into) {
+        // The webhook of the merge may have been lost, and what is over is not looked at any more.
+        let into = into.clone();
+        return Settlement::Done(Outcome::Merged { incident: state.id, into, at: state.at, by: state.by });
+    }
     match &entry.command.action {
         Action::Create(_) => {
-            let author = state.changed_by.clone();
+            let author = state.by.id.clone().filter(|_| state.by.person);
             Settlement::Done(created(state, author))
         }
         Action::FetchIncident => Settlement::Done(Outcome::FetchedIncident(Some(state))),
+        Action::EndMerged { .. } if state.status == Status::Resolved => {
+            Settlement::Done(Outcome::InState { status: state.status, at: state.at })
+        }
+        // The reading tells the second only.
+        Action::EndMerged { at, .. } if !wrote && state.at.is_none_or(|read| read > *at) => {
+            Settlement::Done(Outcome::Dropped(DropReason::NotWanted))
+        }
+        Action::EndMerged { .. } if wrote => refused(entry, "the incident did not change", now),
+        Action::EndMerged { .. } => Settlement::Again(Entry { step: Step::Looked(state), ..entry }),
         Action::UpdatePriority { .. } if wrote => Settlement::Done(Outcome::Prioritised),
         Action::UpdatePriority { .. } if state.status == Status::Resolved => Settlement::Done(Outcome::NotApplicable),
         Action::UpdatePriority { .. } => Settlement::Again(Entry { step: Step::Looked(state), ..entry }),
@@ -340,7 +385,8 @@ fn on_notes(entry: Entry, link: &Link, others: &[String], notes: &[SeenNote], ca
         | Action::SetStatus { .. }
         | Action::UpdatePriority { .. }
         | Action::FetchAlert
-        | Action::FetchIncident => Settlement::Done(not_for(&entry)),
+        | Action::FetchIncident
+        | Action::EndMerged { .. } => Settlement::Done(not_for(&entry)),
     }
 }
 
@@ -356,7 +402,8 @@ fn on_request(entry: Entry, state: RequestState, now: Timestamp) -> Settlement {
             | Action::UpdatePriority { .. }
             | Action::FetchAlert
             | Action::FetchIncident
-            | Action::FetchNote { .. } => Outcome::Noted { id: None, author: None },
+            | Action::FetchNote { .. }
+            | Action::EndMerged { .. } => Outcome::Noted { id: None, author: None },
         }),
         RequestState::Failed(reason) if reason.to_ascii_lowercase().contains("alert does not exist") => {
             Settlement::Done(Outcome::Dead { reason: format!("Opsgenie says: {reason}") })

@@ -15,7 +15,7 @@ pub(super) fn because(reason: Reason) -> &'static str {
             "It bears crosspage's attribution, and nobody tells who wrote it: it is taken for our own."
         }
         Reason::InStep => "The other side is there already, or on its way there: nothing is to be done.",
-        Reason::Unclear => "It cannot be told whether it is older or newer than our own change: the incident is read.",
+        Reason::Unclear => "It cannot be told whether it is older or newer than what is known: the incident is read.",
         Reason::Stale => "A newer state of the same side is known, so it is too old to count.",
         Reason::Duplicate => "It was heard before.",
         Reason::Ignored => "Such events are not passed on.",
@@ -135,6 +135,7 @@ pub(super) fn outcome(outcome: &Outcome) -> Option<String> {
         Outcome::Noted { id, .. } => id.as_ref().map(|id| format!("note {id}")),
         Outcome::InState { status, .. } => Some(status.to_string()),
         Outcome::Superseded { .. } => Some("the other side is resolved, and was left alone".to_owned()),
+        Outcome::Merged { into, .. } => Some(format!("the incident goes on as {into}")),
         Outcome::Prioritised => None,
         Outcome::NotApplicable => Some("the priority cannot be shown there".to_owned()),
         Outcome::FetchedAlert(Some(alert)) => Some(format!("the alert is {}", alert.status)),

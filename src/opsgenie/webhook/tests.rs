@@ -50,7 +50,7 @@ fn line(event: &Event) -> String {
 
 const FIXTURES: &[(&str, &str)] = &[
     ("acknowledge", "Acknowledge { note: None } by jane@example.com/- (person) at 1763600060000 id"),
-    ("acknowledge_by_us", "Acknowledge { note: None } by crosspage/crosspage (person) at 1763600090000 id"),
+    ("acknowledge_by_us", "Acknowledge { note: None } by crosspage/crosspage at 1763600090000 id"),
     ("acknowledge_updated_at_as_text", "Acknowledge { note: None } by jane@example.com/- (person) at 1763600060001 id"),
     (
         "acknowledge_updated_at_in_milliseconds",
@@ -72,7 +72,7 @@ const FIXTURES: &[(&str, &str)] = &[
     ),
     ("close", "Close { note: None } by jane@example.com/- (person) at 1763600063000 id"),
     ("close_with_note", "Close { note: Some('Replaced the disk') } by jane@example.com/- (person) at 1763600063000 id"),
-    ("create", "Create by monitor/monitor (person) at 1763600001000 id"),
+    ("create", "Create by monitor/monitor at 1763600001000 id"),
     ("create_2017", "Create by jane@example.com/web (person) at 1763600001000 id"),
     ("create_by_system", "Create by System/- at 1763600001000 id"),
     ("create_minimal", "Create by -/- at - no id"),

@@ -2,7 +2,7 @@
 
 use super::{Client, PAGE_SIZE};
 use crate::engine::outbox::call::{Failure, IncidentState, Refusal};
-use crate::engine::{Actor, IncidentId, SeenNote, Timestamp};
+use crate::engine::{IncidentId, SeenNote, Timestamp};
 use crate::http::unreadable;
 use crate::pagerduty::wire::{WireIncident, WireIncidentEnvelope, WireIncidents, WireNotes, WireReference, moment};
 
@@ -14,10 +14,6 @@ pub const LONGEST_LISTING: u32 = 10_000;
 pub struct ListedIncident {
     /// Where it stands.
     pub state: IncidentState,
-    /// Who brought it there.
-    pub by: Actor,
-    /// The incident that it was merged into, if that is why it is resolved.
-    pub merged_into: Option<IncidentId>,
     /// When anything about it was last changed, by PagerDuty's clock.
     pub updated_at: Option<Timestamp>,
 }
@@ -87,6 +83,6 @@ impl Client {
 }
 
 fn listed(incident: WireIncident) -> Option<ListedIncident> {
-    let (by, merged_into, updated_at) = (incident.changed_by(), incident.merged_into(), incident.updated_at());
-    Some(ListedIncident { state: incident.state()?, by, merged_into, updated_at })
+    let updated_at = incident.updated_at();
+    Some(ListedIncident { state: incident.state()?, updated_at })
 }

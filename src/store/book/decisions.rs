@@ -50,6 +50,9 @@ impl Book {
                 book.table.put(&keys::dead_letter(&entry.alert, entry.id), &letter)?;
                 book.counters.dead_letters += 1;
             }
+            if outcome.shows() {
+                book.metrics.mirrored(system, &entry.command.action, now.since(entry.queued_at));
+            }
             if is_of_drift(&entry) && !matches!(outcome, Outcome::Dead { .. }) {
                 book.metrics.drift_healed(system.peer());
             }

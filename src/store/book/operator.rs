@@ -122,6 +122,7 @@ impl Book {
                 | Action::UpdatePriority { .. }
                 | Action::FetchAlert
                 | Action::FetchIncident
+                | Action::EndMerged { .. }
                 | Action::FetchNote { .. } => Vec::new(),
             };
             book.follow_order(alert.clone(), Order::Discard(Box::new(letter.entry.clone())), now)?;

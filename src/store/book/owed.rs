@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Book;
 use crate::engine::outage::Outage;
 use crate::engine::{AlertId, Entry, Link, Page, Status, System, Timestamp};
-use crate::store::types::{DeadLetter, Late, LatePage};
+use crate::store::types::{Late, LatePage};
 use crate::store::{StoreError, keys};
 
 /// Which pages are owed, in memory.
@@ -69,8 +69,7 @@ impl Book {
         let link: Link = self.table.need(&keys::link(alert))?;
         let waits_for = if link.page == Page::Joining || link.redriven { System::Opsgenie } else { System::PagerDuty };
         let is_page = |entry: &Entry| entry.command.action.is_for_the_page();
-        let letters = self.table.list::<DeadLetter>(&keys::dead_letters_of(alert), usize::MAX)?;
-        let letter = letters.into_iter().map(|(_, letter)| letter).find(|letter| is_page(&letter.entry));
+        let letter = self.dead_letters_of(alert)?.into_iter().find(|letter| is_page(&letter.entry));
         let queued = self.lane(waits_for, alert)?.into_iter().find(is_page);
         let given_up = queued.is_none() && letter.is_some();
         let trouble =

@@ -84,7 +84,7 @@ impl Book {
         }
         // Which notes of a shared incident are whose, the links tell together.
         let Some(incident) = link.incident().filter(|_| link.shared) else { return Ok(false) };
-        Ok(self.links_of(incident)?.iter().any(Link::is_open))
+        Ok(!self.links_of(incident)?.iter().all(Link::is_over))
     }
 
     /// Every timeline is in order, so the first entry that is young enough ends the look at it.

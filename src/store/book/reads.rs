@@ -158,14 +158,13 @@ impl Book {
     /// # Errors
     /// Fatal ones only.
     pub fn quarantined_after(&self, number: u64, limit: usize) -> Result<Vec<(u64, QuarantinedHead)>, StoreError> {
-        let mut found = Vec::new();
         let from = keys::after(&keys::quarantined(number));
-        self.table.visit_from(from, keys::QUARANTINE, |key, mut head: QuarantinedHead| {
+        let heads: Vec<(Vec<u8>, QuarantinedHead)> = self.table.pairs_from(from, keys::QUARANTINE, limit)?;
+        let numbered = heads.into_iter().map(|(key, mut head)| {
             head.bytes = head.body.take().map_or(head.bytes, |body| body.len());
-            found.push((key, head));
-            if found.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        })?;
-        found.into_iter().map(|(key, head)| Ok((number_of(&key)?, head))).collect()
+            Ok((number_of(&key)?, head))
+        });
+        numbered.collect()
     }
 
     /// What waits for incidents that are being created, in the order it came.
@@ -174,10 +173,9 @@ impl Book {
     /// Fatal ones only.
     pub fn waiting(&self) -> Result<Vec<Waits>, StoreError> {
         let rows: Vec<(Vec<u8>, Waiting)> = self.table.list(keys::WAITING, LONGEST_LIST)?;
-        let numbered = rows.into_iter().map(|(key, Waiting { incident, event, .. })| {
-            let number = keys::number(&key).ok_or_else(|| record::damaged(&key, "its key holds no number"))?;
-            Ok(Waits { number, incident, event })
-        });
+        let numbered = rows
+            .into_iter()
+            .map(|(key, Waiting { incident, event, .. })| Ok(Waits { number: number_of(&key)?, incident, event }));
         numbered.collect()
     }
 

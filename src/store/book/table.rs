@@ -10,7 +10,7 @@ use crate::store::backend::{Backend, Batch, Row};
 use crate::store::record::{self, Stored};
 use crate::store::{StoreError, keys};
 
-/// How many rows are read from the backend at once.
+/// How many rows are read from the backend at once, at most.
 const ROWS: usize = 256;
 
 type Page = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -83,19 +83,36 @@ impl Table {
         self.get(key)?.ok_or_else(|| record::damaged(key, "it is missing"))
     }
 
-    /// The first `limit` values under `prefix`, in order of their keys.
+    /// The first `limit` values under `prefix`, each with its key, in order of the keys.
     pub(super) fn list<T: DeserializeOwned>(
         &self,
         prefix: &[u8],
         limit: usize,
     ) -> Result<Vec<(Vec<u8>, T)>, StoreError> {
+        self.pairs_from(prefix.to_vec(), prefix, limit)
+    }
+
+    /// The first `limit` values from `from` on under `prefix`, in order of their keys.
+    pub(super) fn list_from<T: DeserializeOwned>(
+        &self,
+        from: Vec<u8>,
+        prefix: &[u8],
+        limit: usize,
+    ) -> Result<Vec<T>, StoreError> {
+        Ok(self.pairs_from(from, prefix, limit)?.into_iter().map(|(_, value)| value).collect())
+    }
+
+    /// The same, each with its key. No more is read at once than is wanted.
+    pub(super) fn pairs_from<T: DeserializeOwned>(
+        &self,
+        from: Vec<u8>,
+        prefix: &[u8],
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, T)>, StoreError> {
         let mut found = Vec::new();
-        self.visit(prefix, |key, value| {
-            if found.len() == limit {
-                return ControlFlow::Break(());
-            }
+        self.visit_from(from, prefix, limit.clamp(1, ROWS), |key, value| {
             found.push((key, value));
-            ControlFlow::Continue(())
+            if found.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
         Ok(found)
     }
@@ -106,35 +123,21 @@ impl Table {
         prefix: &[u8],
         visitor: impl FnMut(Vec<u8>, T) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
-        self.visit_from(prefix.to_vec(), prefix, visitor)
+        self.visit_from(prefix.to_vec(), prefix, ROWS, visitor)
     }
 
-    /// The first `limit` values from `from` on under `prefix`, in order of their keys.
-    pub(super) fn list_from<T: DeserializeOwned>(
-        &self,
-        from: Vec<u8>,
-        prefix: &[u8],
-        limit: usize,
-    ) -> Result<Vec<T>, StoreError> {
-        let mut found = Vec::new();
-        self.visit_from(from, prefix, |_, value| {
-            found.push(value);
-            if found.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        })?;
-        Ok(found)
-    }
-
-    /// The same from `from` on.
-    pub(super) fn visit_from<T: DeserializeOwned>(
+    /// The same from `from` on, with `rows` of them at a time.
+    fn visit_from<T: DeserializeOwned>(
         &self,
         mut from: Vec<u8>,
         prefix: &[u8],
+        rows: usize,
         mut visitor: impl FnMut(Vec<u8>, T) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
         let end = keys::end_of(prefix);
         while from < end {
-            let (rows, next) = self.page(&from, &end, ROWS)?;
-            for (key, row) in rows {
+            let (page, next) = self.page(&from, &end, rows)?;
+            for (key, row) in page {
                 let value = self.read(&key, &row)?;
                 if visitor(key, value).is_break() {
                     return Ok(());
@@ -153,19 +156,10 @@ impl Table {
     /// The first value from `from` on under `prefix`. Reads no other.
     pub(super) fn first_from<T: DeserializeOwned>(
         &self,
-        mut from: Vec<u8>,
+        from: Vec<u8>,
         prefix: &[u8],
     ) -> Result<Option<(Vec<u8>, T)>, StoreError> {
-        let end = keys::end_of(prefix);
-        while from < end {
-            let (rows, next) = self.page(&from, &end, 1)?;
-            if let Some((key, row)) = rows.into_iter().next() {
-                let value = self.read(&key, &row)?;
-                return Ok(Some((key, value)));
-            }
-            from = next;
-        }
-        Ok(None)
+        Ok(self.pairs_from(from, prefix, 1)?.pop())
     }
 
     /// Some rows from `from` on, up to `most` of the backend's, and where to go on.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::bench::*;
 use crate::engine::outbox::call::IncidentState;
-use crate::engine::{Action, Class, Entry, Outcome, Status, Step, System};
+use crate::engine::{Action, Actor, Class, Entry, Outcome, Status, Step, System};
 use crate::store::{Claim, StoreError};
 
 on_both_backends! {
@@ -139,7 +139,13 @@ fn a_durable_release_is_kept(mut bench: Bench) {
 
 fn a_look_is_never_stored(mut bench: Bench) {
     let looked = |entry: Entry| {
-        let state = IncidentState { id: incident_id("P1"), status: Status::Open, at: None, changed_by: None };
+        let state = IncidentState {
+            id: incident_id("P1"),
+            status: Status::Open,
+            at: None,
+            by: Actor::nobody(),
+            merged_into: None,
+        };
         Entry { step: Step::Looked(state), ..entry }
     };
     bench.record(created("A"));

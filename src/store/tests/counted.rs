@@ -14,6 +14,7 @@ on_both_backends! {
     what_a_look_has_shown_is_healed_once_it_is_done
     a_missed_creation_is_drift_once_it_pages
     what_webhooks_tell_is_no_drift
+    what_shows_on_the_other_side_is_counted_as_it_is_stored
     an_operators_pause_is_no_blown_fuse
     what_is_pruned_is_counted
 }
@@ -129,6 +130,23 @@ fn a_missed_creation_is_drift_once_it_pages(mut bench: Bench) {
     assert_eq!(drift(&bench, "opsgenie"), (1.0, 1.0), "nothing is to be done any more");
 }
 
+fn what_shows_on_the_other_side_is_counted_as_it_is_stored(mut bench: Bench) {
+    let shown = |bench: &Bench| {
+        let of = |name: &str| {
+            let labels = "{direction=\"to_pagerduty\",action=\"create\"}";
+            bench.metrics.value(&format!("crosspage_mirror_lag_seconds_{name}{labels}")).unwrap_or_default()
+        };
+        (of("count"), of("sum"))
+    };
+    bench.record(created("A"));
+    bench.record(created("B"));
+    let [first, second] = <[_; 2]>::try_from(bench.claim(System::PagerDuty)).unwrap();
+    bench.book().settle(first.entry, dead(), NOW.plus(Duration::from_secs(1))).unwrap();
+    assert_eq!(shown(&bench), (0.0, 0.0));
+    bench.book().settle(second.entry, became("P1"), NOW.plus(Duration::from_secs(2))).unwrap();
+    assert_eq!(shown(&bench), (1.0, 2.0));
+}
+
 fn what_webhooks_tell_is_no_drift(mut bench: Bench) {
     bench.decide_for_real();
     linked(&mut bench, "A", "P1");
@@ -138,7 +156,13 @@ fn what_webhooks_tell_is_no_drift(mut bench: Bench) {
     let at = Some(Timestamp::from_millis(NOW.as_millis() + 1));
     bench.book().settle(claim.entry, Outcome::InState { status: Status::Acknowledged, at }, NOW).unwrap();
     // An answer that is read because of a webhook is none either.
-    let state = IncidentState { id: incident_id("P1"), status: Status::Resolved, at: None, changed_by: None };
+    let state = IncidentState {
+        id: incident_id("P1"),
+        status: Status::Resolved,
+        at: None,
+        by: Actor::nobody(),
+        merged_into: None,
+    };
     bench.book().order(alert_id("A"), Order::Look(System::PagerDuty), NOW).unwrap();
     bench.settle_one(System::PagerDuty, noted_as("n1"));
     bench.settle_one(System::PagerDuty, Outcome::FetchedIncident(Some(state)));

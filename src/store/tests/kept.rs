@@ -48,12 +48,9 @@ fn facts() -> AlertFacts {
 }
 
 fn incident_state() -> IncidentState {
-    IncidentState {
-        id: incident_id("Q1"),
-        status: Status::Acknowledged,
-        at: Some(NOW),
-        changed_by: Some("PAUTO01".to_owned()),
-    }
+    // Who had changed it was kept by the id alone, and is not asked for any more.
+    let (status, at) = (Status::Acknowledged, Some(NOW));
+    IncidentState { id: incident_id("Q1"), status, at, by: Actor::nobody(), merged_into: None }
 }
 
 fn links() -> Vec<Link> {
@@ -288,6 +285,50 @@ fn values() -> Values {
 #[test]
 fn values_of_the_first_version_are_read() {
     assert_eq!(serde_json::from_str::<Values>(&fixture("values_1.json")).unwrap(), values());
+}
+
+/// What was added since.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Later {
+    link: Link,
+    actions: Vec<Action>,
+    outcomes: Vec<Outcome>,
+}
+
+fn later() -> Later {
+    let mut link = Link::new(alert_id("A"), facts(), Page::Standing(incident_id("Q2")), NOW);
+    link.merged.push(incident_id("Q1"));
+    (link.notes_since, link.alert_notes_since, link.unread_since) = (Some(NOW), Some(NOW), Some(NOW));
+    link.redriven = true;
+    link.fuse.count(NOW, NOW, [System::Opsgenie, System::PagerDuty]);
+    link.pagerduty.told_at = Some(NOW);
+    link.pagerduty.overtaken.push(Commanded { status: Status::Acknowledged, mark: 4 });
+    link.heard.push(HeardNote {
+        system: System::Opsgenie,
+        id: None,
+        hash: TextHash::of(&["jane", "text"]),
+        text: Some(TextHash::of(&["text"])),
+        at: NOW,
+        alone: Some(NoteVia::Listed),
+    });
+    let by = Actor { name: Some("Ada Oncall".to_owned()), person: true, ..Actor::nobody() };
+    let (incident, into) = (incident_id("Q1"), incident_id("Q2"));
+    let merged_into = Some(into.clone());
+    let read = IncidentState { by: by.clone(), merged_into, ..incident_state() };
+    Later {
+        link,
+        actions: vec![Action::EndMerged { incident: incident.clone(), at: NOW }],
+        outcomes: vec![
+            Outcome::Merged { incident, into, at: Some(NOW), by },
+            Outcome::FetchedIncident(Some(read)),
+            Outcome::FetchedIncident(None),
+        ],
+    }
+}
+
+#[test]
+fn values_that_were_added_since_are_read() {
+    assert_eq!(serde_json::from_str::<Later>(&fixture("values_2.json")).unwrap(), later());
 }
 
 /// Rows as lines: the key, a tab and the row, each with its odd bytes escaped.

@@ -34,6 +34,21 @@ async fn how_large_a_new_database_is_is_known_from_the_beginning() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_due_and_how_often_it_committed_is_known_from_the_beginning() {
+    let memory = MemoryBackend::default();
+    let store = on(&memory);
+    store.record(created("A")).await.unwrap();
+    store.close().await.unwrap();
+    let store = on(&memory);
+    let (commits, due) = (store.commits(), next_due(&store, System::PagerDuty));
+    assert!(due.is_some());
+    // Answered by the committer, so whatever it tells as it begins has been told.
+    assert_eq!(store.summary().await.unwrap().pagerduty.entries, 1);
+    assert_eq!((store.commits(), next_due(&store, System::PagerDuty)), (commits, due), "and nothing else since");
+    store.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whatever_was_answered_outlives_a_crash() {
     let memory = MemoryBackend::default();
     let store = on(&memory);

@@ -46,6 +46,7 @@ async fn a_link_goes_on_in_another_store_and_nothing_comes_twice() {
     until("her note has come through", || stage.incident_notes(&incident).len() == 1);
     stage.pagerduty.model().human_adds_note(&incident, ADA, "two");
     until("ada's note has come through", || stage.alert_notes(&alert).len() == 2);
+    until("all is carried out", || process.output().matches("a command was carried out").count() == 2);
     until("nothing is on its way", || stage.opsgenie.is_quiet() && stage.pagerduty.is_quiet());
     let out = ["export", "--out", "links.jsonl"];
     let refused = command(&stage, &out);

@@ -128,7 +128,10 @@ async fn each_outage_is_told_once_and_ended_however_often_the_process_is_killed(
 
         ordeal.set(false, drawn(&mut dice));
         ordeal.killed_after(INCIDENTS, 1 + usize::try_from(dice.below(2)).unwrap()).await;
-        ordeal.killed_after(ENQUEUE, 1).await;
+        // Unless a look has found meanwhile that it is over.
+        if ordeal.outage().await.is_some() {
+            ordeal.killed_after(ENQUEUE, 1).await;
+        }
         ordeal.set(false, Fault::Pass);
         // It may have been put down that it is over, or be told once more.
         while ordeal.outage().await.is_some() {

@@ -1,12 +1,10 @@
 //! Somebody who reads a page and types in what it says: a folder like a fresh clone, a shell, curl, and both vendors simulated.
 
 use std::fs::{self, File, OpenOptions};
-use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Instant;
 
@@ -18,6 +16,7 @@ use tempfile::TempDir;
 use super::root;
 use crate::contract;
 use crate::harness::{LOOK_EVERY, TOO_LONG};
+use crate::process::own_address;
 use crate::walk::filled_in;
 
 /// What the pages call beside crosspage and what every system has.
@@ -45,16 +44,6 @@ done
 [ $# -gt 0 ] && shift
 exec crosspage "$@"
 "#;
-
-/// A port for this reader alone, from below those that the system gives to whoever asks for any: crosspage comes back to it
-/// after each stop, and nobody may have taken it meanwhile.
-fn own_address() -> String {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let port = || 20_000 + (std::process::id() * 16 + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
-    let addresses = std::iter::repeat_with(|| format!("127.0.0.1:{}", port())).take(12_000);
-    let mut free = addresses.filter(|address| TcpListener::bind(address).is_ok());
-    free.next().expect("a port is free")
-}
 
 /// A reader.
 pub(super) struct Reader {

@@ -93,7 +93,7 @@ impl<'a> Judge<'a> {
             alerts: opsgenie.alerts().into_iter().map(|alert| (alert.id.clone(), alert.clone())).collect(),
             incidents: pagerduty.incidents().into_iter().map(|one| (one.id.clone(), one.clone())).collect(),
             links: links.into_iter().map(|link| (link.alert.to_string(), link)).collect(),
-            chains: notes.alerts.iter().map(|alert| (alert.clone(), chain(&pagerduty, alert))).collect(),
+            chains: notes.alerts.iter().map(|alert| (alert.clone(), chain(&pagerduty, &notes.merges, alert))).collect(),
             dead_letters,
             told,
             left,
@@ -300,8 +300,15 @@ impl<'a> Judge<'a> {
     }
 
     fn what_is_over_stays_over(&self) -> Kept {
-        match self.notes.revived.first() {
-            Some(id) => broken(Promise::WhatIsOverStaysOver, format!("we reopened incident {id}")),
+        if let Some(id) = self.notes.revived.first() {
+            return broken(Promise::WhatIsOverStaysOver, format!("we reopened incident {id}"));
+        }
+        // One that a person has reopened is theirs.
+        let reopened =
+            |id: &String| self.last_deed(id, |done| done.special && done.state == Some(Status::Open)).is_some();
+        let stands = |id: &&String| self.incidents.get(*id).is_some_and(|incident| incident.status != "resolved");
+        match self.notes.merges.keys().filter(stands).find(|id| !reopened(id)) {
+            Some(id) => broken(Promise::WhatIsOverStaysOver, format!("incident {id} stands again after it was merged")),
             None => Ok(()),
         }
     }

@@ -1,5 +1,7 @@
 //! People on both sides, who do what the plan says.
 
+use std::collections::BTreeMap;
+
 use crosspage::engine::{Status, System};
 use simulators::PagerDuty;
 use simulators::opsgenie::NewAlert;
@@ -106,7 +108,7 @@ impl Scene {
         let alerts = self.all_alerts();
         let incident_of = |pagerduty: &PagerDuty, further: usize| {
             let alert = alerts.get((deed.which + further) % alerts.len().max(1))?;
-            standing_incident(pagerduty, alert)
+            chain(pagerduty, &self.notes().merges, alert).pop()
         };
         let mut pagerduty = self.pagerduty();
         let Some(id) = incident_of(&pagerduty, 0) else { return };
@@ -142,7 +144,13 @@ impl Scene {
                 effect = Effect { special: true, ..Effect::default() };
                 let into = incident_of(&pagerduty, further);
                 let open = |id: &String| pagerduty.incident(id).is_some_and(|incident| incident.status != "resolved");
-                into.filter(open).is_some_and(|into| pagerduty.human_merges(&id, &into, user))
+                into.filter(open).is_some_and(|into| {
+                    let merged = pagerduty.human_merges(&id, &into, user);
+                    if merged {
+                        self.notes().merges.insert(id.clone(), into);
+                    }
+                    merged
+                })
             }
             Act::IncidentUrgency { high } => {
                 effect = if high { lets_go } else { effect };
@@ -212,19 +220,14 @@ fn token(deed: &Deed) -> String {
     format!("<{}>", deed.number)
 }
 
-/// The incident that stands for an alert now: whatever its own was merged into.
-pub(super) fn standing_incident(pagerduty: &PagerDuty, alert: &str) -> Option<String> {
-    chain(pagerduty, alert).pop()
-}
-
 /// The incidents that stood for an alert, each merged into the next.
-pub(super) fn chain(pagerduty: &PagerDuty, alert: &str) -> Vec<String> {
+pub(super) fn chain(pagerduty: &PagerDuty, merges: &BTreeMap<String, String>, alert: &str) -> Vec<String> {
     let own = pagerduty.incident_by_key(&format!("opsgenie:{alert}")).last().map(|incident| incident.id.clone());
     let mut chain: Vec<String> = own.into_iter().collect();
-    while let Some(next) = chain.last().and_then(|id| pagerduty.incident(id)?.resolve_reason.clone())
-        && !chain.contains(&next)
+    while let Some(next) = chain.last().and_then(|id| merges.get(id))
+        && !chain.contains(next)
     {
-        chain.push(next);
+        chain.push(next.clone());
     }
     chain
 }

@@ -1,5 +1,6 @@
 //! What all parts of a simulated world share: the vendors, the disk, the time, what goes wrong, and what was noted down.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -73,6 +74,8 @@ pub(super) struct Notebook {
     pub(super) done: Vec<Done>,
     /// Resolved incidents that a call of ours reopened although it could have known.
     pub(super) revived: Vec<String>,
+    /// Which incident each one was merged into.
+    pub(super) merges: BTreeMap<String, String>,
     /// When each incident was last looked at by itself.
     pub(super) looked_at_ms: Vec<(String, i64)>,
     /// The last change of anything, by the true time.

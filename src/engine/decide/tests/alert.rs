@@ -285,6 +285,42 @@ fn a_close_that_was_commanded_is_not_cancelled_by_an_older_change() {
 }
 
 #[test]
+fn what_somebody_changed_back_before_our_change_was_heard_of_is_passed_on_once_ours_is_answered() {
+    let told = "PD note [Opsgenie] Somebody let go of the alert: it is not acknowledged any more";
+    for (answered_at, commands) in [(11, vec!["PD open", told]), (13, Vec::new())] {
+        let mut pair = Pair::open();
+        pair.hear(incident_event(IncidentChange::Acknowledged).at(10));
+        pair.expect(unack().at(12), Reason::InStep, &[]);
+        let reason = if commands.is_empty() { Reason::Carried } else { Reason::Mirrored };
+        pair.expect_settled("OG acknowledged", in_state(Status::Acknowledged, answered_at), reason, &commands);
+        pair.hear(ack().by("us").at(answered_at));
+        let is = if commands.is_empty() { Status::Acknowledged } else { Status::Open };
+        assert_eq!(pair.link().opsgenie.known.map(|known| known.status), Some(is));
+    }
+    let mut pair = Pair::acknowledged();
+    pair.hear(incident_event(IncidentChange::Unacknowledged).at(10));
+    pair.expect(ack().at(12), Reason::InStep, &[]);
+    let told = "PD note [Opsgenie] Somebody acknowledged the alert";
+    pair.expect_settled("OG open", in_state(Status::Open, 11), Reason::Mirrored, &["PD acknowledged", told]);
+}
+
+#[test]
+fn a_close_after_a_reopening_resolves_though_that_it_is_closed_was_found_out_before() {
+    for (reopened_at, told_at, resolves) in
+        [(20_000, 31, true), (30_500, 31, false), (40_000, 31, false), (20_000, 32, false)]
+    {
+        let mut pair = Pair::open().with_policy(|policy| policy.on_pagerduty_resolved = OnResolved::Close);
+        pair.hear(incident_event(IncidentChange::Resolved).at(10));
+        // Somebody was quicker to close it.
+        pair.settle("OG resolved", in_state(Status::Resolved, 31));
+        pair.expect(incident_event(IncidentChange::Reopened).at_ms(reopened_at), Reason::AlertClosed, &[]);
+        let (reason, commands) = pair.hear(close().at(told_at));
+        let seen = (reason == Reason::Mirrored, commands.iter().any(|line| line == "PD resolved"));
+        assert_eq!(seen, (resolves, resolves), "{reopened_at} {told_at}");
+    }
+}
+
+#[test]
 fn acknowledge_and_let_go_before_the_incident_stands_are_both_commanded() {
     let mut pair = Pair::pending();
     pair.hear(ack().at(1));

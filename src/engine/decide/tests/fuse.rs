@@ -20,6 +20,7 @@ fn notes(commands: Vec<Command>) -> Vec<(System, String)> {
         | Action::UpdatePriority { .. }
         | Action::FetchAlert
         | Action::FetchIncident
+        | Action::EndMerged { .. }
         | Action::FetchNote { .. } => None,
     };
     commands.into_iter().filter_map(note).collect()
@@ -64,6 +65,15 @@ impl Two {
             }
         }
     }
+}
+
+#[test]
+fn a_loop_of_which_each_instance_writes_one_way_only_is_stopped_as_well() {
+    let mut two = Two::new(Limits::default());
+    two.pairs[0].hear(add_note("hello").at(1));
+    two.go_round(1_000);
+    assert!(two.pairs.iter().any(is_paused));
+    assert!(two.written <= 2 * 17, "{} notes", two.written);
 }
 
 #[test]

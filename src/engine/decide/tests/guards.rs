@@ -319,6 +319,32 @@ fn an_echo_without_an_actor_of_what_is_not_wanted_any_more_is_known_before_it_is
 }
 
 #[test]
+fn an_echo_tells_exactly_when_our_change_was_so_that_what_came_before_it_is_older() {
+    let mut pair = Pair::acknowledged();
+    pair.hear(unack().at_ms(10_500));
+    pair.settle("PD open", in_state(Status::Open, 10));
+    pair.expect(unacknowledged().by("us").at_ms(10_677), Reason::Echo(Guard::Actor), &[]);
+    pair.hear(ack().at_ms(10_800));
+    pair.expect(acknowledged().at_ms(10_143), Reason::Stale, &[]);
+    assert!(pair.link().pagerduty.commanded.is_some(), "that is still to be done");
+}
+
+#[test]
+fn an_echo_by_a_name_that_is_no_persons_is_known_as_one_without_an_actor_is() {
+    let echo = Reason::Echo(Guard::Commanded);
+    for (name, person, at, reason) in
+        [("API", false, 12, echo), ("jane", true, 12, Reason::Mirrored), ("API", false, 22, Reason::Mirrored)]
+    {
+        let mut pair = Pair::open();
+        pair.hear(acknowledged().at(10));
+        pair.hear(unacknowledged().at(11));
+        let mut echo = ack().at(at);
+        echo.actor = Actor { name: Some(name.to_owned()), person, ..Actor::nobody() };
+        assert_eq!(pair.hear(echo).0, reason, "{name} {at}");
+    }
+}
+
+#[test]
 fn what_a_person_did_to_the_incident_stands_though_our_older_change_comes_after_it_without_an_actor() {
     let mut pair = Pair::open();
     pair.hear(ack().at(20));
@@ -356,10 +382,6 @@ fn mention(status: Status) -> Event {
 
 #[test]
 fn a_state_mentioned_in_the_second_of_our_own_change_is_read_instead() {
-    let read = |status, at| {
-        let (id, at) = (incident_id("Q1"), Some(second(at)));
-        Outcome::FetchedIncident(Some(IncidentState { id, status, at, changed_by: None }))
-    };
     for (stands, follows) in [(Status::Acknowledged, None), (Status::Open, Some("OG open"))] {
         let mut pair = Pair::open();
         pair.hear(ack().at(1));
@@ -368,7 +390,7 @@ fn a_state_mentioned_in_the_second_of_our_own_change_is_read_instead() {
         pair.settle("PD note [Opsgenie] jane acknowledged the alert", NOTED);
         pair.expect(mention(Status::Open).at_ms(2_600), Reason::Unclear, &["PD fetch incident"]);
         assert_eq!(pair.known().1, Some(Status::Acknowledged));
-        let (reason, commands) = pair.settle("PD fetch incident", read(stands, 2));
+        let (reason, commands) = pair.settle("PD fetch incident", read("Q1", stands, 2));
         // What was read is believed, and never makes for another reading.
         assert_eq!((reason, commands.first().map(String::as_str)), (Reason::Fetched, follows));
         // The next mention in that second is no clearer than the first.

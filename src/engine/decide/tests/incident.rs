@@ -210,15 +210,6 @@ fn merged_into(incident: &str) -> Event {
     incident_event(IncidentChange::MergedInto(incident_id(incident)))
 }
 
-fn read(id: &str, status: Status, at: i64) -> Outcome {
-    Outcome::FetchedIncident(Some(IncidentState {
-        id: incident_id(id),
-        status,
-        at: Some(second(at)),
-        changed_by: None,
-    }))
-}
-
 #[test]
 fn a_merge_takes_the_link_to_the_other_incident() {
     let mut pair = Pair::open();
@@ -228,6 +219,140 @@ fn a_merge_takes_the_link_to_the_other_incident() {
     let commands = ["OG acknowledged", "OG note [PagerDuty] somebody acknowledged the incident"];
     pair.expect_settled("PD fetch incident", read("Q2", Status::Acknowledged, 3), Reason::Fetched, &commands);
     pair.expect(annotated("N1", "hello").on("Q2").at(6), Reason::Mirrored, &["OG note [PagerDuty] bob: hello"]);
+}
+
+#[test]
+fn a_merge_that_is_found_by_a_change_of_ours_is_followed_with_what_was_commanded() {
+    let merged = || {
+        let by = Actor { name: Some("bob".to_owned()), person: true, ..Actor::nobody() };
+        Outcome::Merged { incident: incident_id("Q1"), into: incident_id("Q2"), at: Some(second(5)), by }
+    };
+    for (event, status) in [(close(), Status::Resolved), (ack(), Status::Acknowledged)] {
+        let wanted = format!("PD {status}");
+        let mut pair = Pair::open();
+        pair.hear(event.clone().at(6));
+        let commands = ["PD fetch incident", &wanted, "OG note [PagerDuty] bob merged the incident into Q2"];
+        pair.expect_settled(&wanted, merged(), Reason::Mirrored, &commands);
+        assert_eq!(pair.link().incident(), Some(&incident_id("Q2")));
+        assert_eq!(pair.link().pagerduty.overtaken, [], "nothing is on its way to the one that is over");
+        pair.expect(merged_into("Q2").at(5), Reason::Unlinked(Unlinked::OtherIncident), &[]);
+
+        // Its webhook came first.
+        let mut pair = Pair::open();
+        pair.hear(event.at(6));
+        pair.hear(merged_into("Q2").at(5));
+        let before = pair.link().pagerduty.commanded;
+        pair.expect_settled(&wanted, merged(), Reason::Overtaken, &[]);
+        assert_eq!((pair.link().pagerduty.commanded, pair.link().pagerduty.overtaken.len()), (before, 0));
+    }
+}
+
+#[test]
+fn a_note_from_before_the_merge_is_not_the_links_however_late_it_is_told() {
+    let mut pair = Pair::open();
+    pair.hear(merged_into("Q2").at(5));
+    let late = annotated("N1", "before").on("Q2").at_ms(4_999);
+    pair.expect(late, Reason::Unlinked(Unlinked::OtherIncident), &[]);
+    pair.link.as_mut().unwrap().notes_since = Some(Timestamp::from_millis(second(5).as_millis() + 413));
+    // As lists tell it: by the second.
+    pair.expect(annotated("N2", "after").on("Q2").at(5), Reason::Mirrored, &["OG note [PagerDuty] bob: after"]);
+    let of_its_own = annotated("N3", "late").on("Q1").at(3);
+    pair.expect(of_its_own, Reason::Mirrored, &["OG note [PagerDuty] bob: late"]);
+}
+
+#[test]
+fn what_a_late_change_of_ours_reopens_after_a_merge_is_ended() {
+    let mut pair = Pair::open();
+    pair.hear(ack().at(1));
+    pair.hear(merged_into("Q2").at(5));
+    for change in [IncidentChange::Reopened, IncidentChange::Acknowledged] {
+        let (reason, commands) = pair.hear(incident_event(change).by("us").at(6));
+        assert_eq!((reason, commands), (Reason::Revived, vec!["PD end merged Q1".to_owned()]));
+    }
+    let late = incident_event(IncidentChange::Acknowledged).by("us").at(4);
+    pair.expect(late, Reason::Unlinked(Unlinked::OtherIncident), &[]);
+    let before = pair.link().pagerduty.clone();
+    pair.expect_settled("PD end merged Q1", in_state(Status::Resolved, 7), Reason::Carried, &[]);
+    assert_eq!(pair.link().pagerduty.known, before.known, "it is none of the link's");
+    let by_bob = incident_event(IncidentChange::Reopened).at(8);
+    pair.expect(by_bob, Reason::Unlinked(Unlinked::OtherIncident), &[]);
+    let elsewhere = incident_event(IncidentChange::Acknowledged).by("us").on("Q9").at(8);
+    pair.expect(elsewhere, Reason::Unlinked(Unlinked::OtherIncident), &[]);
+    // What this link had commanded has come to its end long since: it is another link of ours that acknowledges.
+    pair.settle("PD acknowledged", in_state(Status::Acknowledged, 6));
+    let for_another = incident_event(IncidentChange::Acknowledged).by("us").at(60);
+    pair.expect(for_another, Reason::Unlinked(Unlinked::OtherIncident), &[]);
+}
+
+#[test]
+fn a_reopening_that_is_told_late_is_left_to_whoever_works_on_it_by_now() {
+    for (told_at, ends) in [(66, true), (67, false)] {
+        let mut pair = Pair::open();
+        pair.hear(ack().at(1));
+        pair.hear(merged_into("Q2").at(5));
+        let late = Event { received_at: second(told_at), ..incident_event(IncidentChange::Reopened).by("us").at(6) };
+        assert_eq!(pair.hear(late).0 == Reason::Revived, ends, "{told_at}");
+    }
+}
+
+#[test]
+fn an_acknowledgement_that_landed_after_the_merge_is_brought_to_the_one_that_it_goes_on_as() {
+    for (answered_at, acknowledges) in [(4, false), (5, true), (6, true)] {
+        let mut pair = Pair::open();
+        pair.hear(ack().at(4));
+        pair.settle("PD acknowledged", in_state(Status::Acknowledged, answered_at));
+        let (_, commands) = pair.hear(merged_into("Q2").at_ms(5_400));
+        assert_eq!(commands.iter().any(|line| line == "PD acknowledged"), acknowledges, "{answered_at}: {commands:?}");
+        let (_, commands) = pair.settle("PD fetch incident", read("Q2", Status::Open, 3));
+        assert_eq!(commands.iter().any(|line| line == "OG open"), !acknowledges, "{answered_at}: {commands:?}");
+    }
+}
+
+#[test]
+fn to_resolve_what_we_had_reopened_is_not_brought_to_the_one_that_it_goes_on_as() {
+    let mut pair = Pair::open();
+    pair.hear(incident_event(IncidentChange::Resolved).at(1));
+    assert_eq!(pair.hear(incident_event(IncidentChange::Reopened).by("us").at(2)).0, Reason::Revived);
+    let (_, commands) = pair.hear(merged_into("Q2").at(5));
+    assert!(!commands.iter().any(|line| line == "PD resolved"), "{commands:?}");
+    assert_eq!(pair.link().pagerduty.commanded, None);
+    let mut pair = Pair::open();
+    pair.hear(close().at(1));
+    let (_, commands) = pair.hear(merged_into("Q2").at(5));
+    assert!(commands.iter().any(|line| line == "PD resolved"), "the alert is closed: {commands:?}");
+}
+
+#[test]
+fn a_reading_is_the_newer_one_of_its_second_if_it_shows_all_that_is_known() {
+    for (says, answered_at, is_news) in [(8, 11, true), (7, 11, false), (8, 10, false)] {
+        let mut pair = Pair::open();
+        pair.hear(incident_event(IncidentChange::Acknowledged).at_ms(8_600));
+        let mentioned = incident_event(IncidentChange::Other("reassigned".into())).standing(Status::Open);
+        pair.hear(mentioned.by("us").at_ms(8_700));
+        let fetch = pair.outstanding.iter().position(|command| command.action == Action::FetchIncident).unwrap();
+        let fetch = pair.outstanding.remove(fetch);
+        let (_, commands) = pair.end_at(fetch, Step::Ready, read("Q1", Status::Open, says), second(answered_at));
+        assert_eq!(commands.iter().any(|line| line == "OG open"), is_news, "{says} {answered_at}: {commands:?}");
+    }
+}
+
+#[test]
+fn a_state_is_not_believed_on_the_side_while_a_change_of_ours_to_it_may_be_on_its_way() {
+    let mut pair = Pair::acknowledged();
+    pair.hear(unack().at(10));
+    pair.hear(ack().at(11));
+    let reassigned = incident_event(IncidentChange::Other("reassigned".into())).standing(Status::Open).at(12);
+    pair.expect(reassigned, Reason::Unclear, &["PD fetch incident"]);
+}
+
+#[test]
+fn a_state_that_is_mentioned_at_the_very_time_of_the_known_one_is_read() {
+    for (mentioned_at, reason) in [(4_999, Reason::Stale), (5_000, Reason::Unclear), (5_001, Reason::Mirrored)] {
+        let mut pair = Pair::acknowledged();
+        pair.hear(incident_event(IncidentChange::Unacknowledged).at(5));
+        let mentioned = incident_event(IncidentChange::Other("priority_updated".into())).standing(Status::Acknowledged);
+        assert_eq!(pair.hear(mentioned.at_ms(mentioned_at)).0, reason, "{mentioned_at}");
+    }
 }
 
 #[test]

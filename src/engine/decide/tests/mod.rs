@@ -183,6 +183,7 @@ fn line(command: &Command) -> String {
         Action::FetchAlert => format!("{to} fetch alert"),
         Action::FetchIncident => format!("{to} fetch incident"),
         Action::FetchNote { id, .. } => format!("{to} fetch note {id}"),
+        Action::EndMerged { incident, .. } => format!("{to} end merged {incident}"),
     }
 }
 
@@ -321,6 +322,12 @@ fn in_state(status: Status, at: i64) -> Outcome {
 
 fn fetched(status: Status, at: i64, facts: AlertFacts) -> Outcome {
     Outcome::FetchedAlert(Some(FetchedAlert { facts, status, at: Some(second(at)), by: None }))
+}
+
+/// The incident as it was read.
+fn read(id: &str, status: Status, at: i64) -> Outcome {
+    let (id, at) = (incident_id(id), Some(second(at)));
+    Outcome::FetchedIncident(Some(IncidentState { id, status, at, by: Actor::nobody(), merged_into: None }))
 }
 
 fn dead() -> Outcome {

@@ -270,8 +270,7 @@ fn linked_by_hand(alert: Status, incident: Status) -> (Pair, Vec<String>) {
     pair.expect(linked("Q1"), Reason::Linked, &BOTH_READ);
     let facts = AlertFacts { message: Some("old".to_owned()), ..AlertFacts::default() };
     let (_, mut commands) = pair.settle("OG fetch alert", fetched(alert, 1, facts));
-    let incident = IncidentState { id: incident_id("Q1"), status: incident, at: Some(second(2)), changed_by: None };
-    commands.extend(pair.settle("PD fetch incident", Outcome::FetchedIncident(Some(incident))).1);
+    commands.extend(pair.settle("PD fetch incident", read("Q1", incident, 2)).1);
     (pair, commands)
 }
 

@@ -129,6 +129,35 @@ fn notes_of_an_incident_are_told_apart_by_their_ids() {
 }
 
 #[test]
+fn a_link_that_follows_a_merge_is_open_until_the_notes_there_were_read() {
+    let mut pair = Pair::open();
+    pair.hear(incident_event(IncidentChange::MergedInto(incident_id("Q2"))).at(5));
+    pair.settle("PD fetch incident", Outcome::FetchedIncident(None));
+    pair.hear(incident_event(IncidentChange::Resolved).on("Q2").at(10));
+    pair.hear(close().at(11));
+    assert!(pair.link().is_open() && pair.link().is_over());
+    let notes = |on| Seen::IncidentNotes(incident_id(on), vec![note(Some("N1"), "Ada", "before the merge was told")]);
+    let look = |on, read_at| polled(notes(on), read_at);
+    assert_eq!(pair.hear(look("Q1", LATER)), (Reason::NoDrift, Vec::new()), "that is not the one any more");
+    let merged_at = pair.link().unread_since.unwrap().since(second(0)).as_secs().cast_signed();
+    assert_eq!(pair.hear(look("Q2", merged_at + 1)).1.len(), 1, "news all the same");
+    assert!(pair.link().is_open(), "a reading shows what was written up to two seconds before it");
+    assert_eq!(pair.hear(look("Q2", merged_at + 2)).0, Reason::NoDrift);
+    assert!(!pair.link().is_open());
+}
+
+#[test]
+fn a_clock_that_was_set_back_keeps_notes_unread_once_and_no_longer() {
+    let mut pair = Pair::open();
+    pair.hear(incident_event(IncidentChange::MergedInto(incident_id("Q2"))).at(5));
+    pair.link.as_mut().unwrap().unread_since = Some(second(LATER + 3_600));
+    pair.hear(polled(Seen::IncidentNotes(incident_id("Q2"), Vec::new()), LATER));
+    assert_eq!(pair.link().unread_since, Some(second(LATER)));
+    pair.hear(polled(Seen::IncidentNotes(incident_id("Q2"), Vec::new()), LATER + 60));
+    assert_eq!(pair.link().unread_since, None);
+}
+
+#[test]
 fn an_alert_without_a_link_is_read_if_it_may_page() {
     let table = [
         (Status::Open, true, second(0), true),

@@ -101,6 +101,24 @@ fn after_a_reopening_the_alert_is_told_again() {
 }
 
 #[test]
+fn a_reopening_is_news_though_nothing_but_a_change_of_ours_has_told_of_the_resolution() {
+    let found_over = || {
+        let mut pair = Pair::open();
+        pair.hear(incident_event(IncidentChange::Triggered).at(1));
+        pair.hear(ack().at(5));
+        pair.settle("PD acknowledged", Outcome::Superseded { at: Some(second(4)) });
+        pair
+    };
+    let reopened = |at| incident_event(IncidentChange::Reopened).at(at);
+    let commands = ["OG open", "OG note [PagerDuty] bob reopened the incident"];
+    let mut pair = found_over();
+    pair.expect(reopened(6), Reason::Mirrored, &commands);
+    pair.expect(reopened(6), Reason::InStep, &[]);
+    let mut pair = found_over();
+    pair.expect(reopened(1), Reason::InStep, &[]);
+}
+
+#[test]
 fn nobody_is_told_of_what_came_too_late_for_a_closed_or_deleted_alert() {
     let mut pair = Pair::open();
     pair.hear(incident_event(IncidentChange::Acknowledged).at(1));

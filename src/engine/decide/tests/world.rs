@@ -194,9 +194,19 @@ impl World {
             Action::FetchIncident => {
                 let at = Timestamp::from_millis(second(0).as_millis() + self.vendors[1].changed_at / 1000 * 1000);
                 let id = incident_id("Q1");
-                Outcome::FetchedIncident(Some(IncidentState { id, status, at: Some(at), changed_by: None }))
+                Outcome::FetchedIncident(Some(IncidentState {
+                    id,
+                    status,
+                    at: Some(at),
+                    by: Actor::nobody(),
+                    merged_into: None,
+                }))
             }
-            Action::Create(_) | Action::UpdatePriority { .. } | Action::FetchAlert | Action::FetchNote { .. } => {
+            Action::Create(_)
+            | Action::UpdatePriority { .. }
+            | Action::FetchAlert
+            | Action::FetchNote { .. }
+            | Action::EndMerged { .. } => {
                 panic!("{}", line(&command))
             }
         };

@@ -21,6 +21,17 @@ pub(super) fn absent(entry: Entry, outcome: Outcome, call: Made) -> Settlement {
     Settlement::Later { entry: Entry { queued_at, due_at, ..entry }, hold: None }
 }
 
+/// What is to be changed is not there. It has been, so it may merely not show yet, and no clock is trusted to tell how long
+/// that may be: it is tried a few times.
+fn not_there(entry: Entry, reason: String, now: Timestamp) -> Settlement {
+    let refusals = entry.refusals + 1;
+    if refusals >= MAX_REFUSALS {
+        return Settlement::Done(Outcome::Dead { reason });
+    }
+    let due_at = now.plus(back_off(entry.id, refusals));
+    Settlement::Later { entry: Entry { refusals, due_at, trouble: Some(reason), ..entry }, hold: None }
+}
+
 /// A first reading says what cannot be, going by what is known. Perhaps it only lags behind: the next one is believed.
 pub(super) fn look_again(entry: Entry, now: Timestamp) -> Settlement {
     let due_at = now.plus(read_lag(entry.command.to));
@@ -39,7 +50,7 @@ pub(super) fn refused(entry: Entry, reason: &str, now: Timestamp) -> Settlement 
     later(Entry { refusals, step, ..entry }, reason.to_owned(), None, now)
 }
 
-pub(super) fn failed(entry: Entry, link: &Link, failure: Failure, call: Made) -> Settlement {
+pub(super) fn failed(entry: Entry, failure: Failure, call: Made) -> Settlement {
     let now = call.answered_at;
     let wrote = matches!(entry.step, Step::Sending { .. });
     // A read that fails changes nothing about what is known of the write before it.
@@ -64,12 +75,12 @@ pub(super) fn failed(entry: Entry, link: &Link, failure: Failure, call: Made) ->
             Settlement::Pause { entry: Entry { step: untouched, due_at: now, trouble, ..entry }, reason }
         }
         Failure::Refused { meaning, reason } => {
-            refusal(Entry { step: untouched, ..entry }, link, (meaning, reason), wrote, call)
+            refusal(Entry { step: untouched, ..entry }, (meaning, reason), wrote, call)
         }
     }
 }
 
-fn refusal(entry: Entry, link: &Link, (meaning, reason): (Refusal, String), wrote: bool, call: Made) -> Settlement {
+fn refusal(entry: Entry, (meaning, reason): (Refusal, String), wrote: bool, call: Made) -> Settlement {
     let now = call.answered_at;
     let dead = |reason: String| Settlement::Done(Outcome::Dead { reason });
     match (&entry.command.action, meaning) {
@@ -81,6 +92,10 @@ fn refusal(entry: Entry, link: &Link, (meaning, reason): (Refusal, String), wrot
             let command = Command { action: Action::Create(bare), ..entry.command.clone() };
             Settlement::Again(Entry { command, trouble: Some(reason), ..entry })
         }
+        // How it came to be so is read, once: it may have been merged just then.
+        (Action::SetStatus { .. }, Refusal::AlreadyResolved) if entry.refusals == 0 => {
+            look_again(Entry { refusals: 1, ..entry }, now)
+        }
         (Action::SetStatus { status, .. }, Refusal::AlreadyResolved) => Settlement::Done(match status {
             Status::Resolved => Outcome::InState { status: *status, at: None },
             Status::Open | Status::Acknowledged => Outcome::Superseded { at: None },
@@ -88,21 +103,16 @@ fn refusal(entry: Entry, link: &Link, (meaning, reason): (Refusal, String), wrot
         (Action::SetStatus { status: Status::Acknowledged, .. }, Refusal::AlreadyAcknowledged) => {
             Settlement::Done(Outcome::InState { status: Status::Acknowledged, at: None })
         }
+        // Resolved or deleted, it is at its end.
+        (Action::EndMerged { .. }, Refusal::AlreadyResolved | Refusal::NotFound) => {
+            Settlement::Done(Outcome::InState { status: Status::Resolved, at: None })
+        }
         (Action::SetStatus { .. }, Refusal::AlreadyAcknowledged) => refused(entry, &reason, now),
         (Action::FetchAlert, Refusal::NotFound) => absent(entry, Outcome::FetchedAlert(None), call),
         (Action::FetchIncident, Refusal::NotFound) => absent(entry, Outcome::FetchedIncident(None), call),
         (Action::FetchNote { .. }, Refusal::NotFound) => absent(entry, Outcome::FetchedNote(None), call),
-        // What is to be changed may have been created just now.
-        (Action::SetStatus { .. } | Action::UpdatePriority { .. }, Refusal::NotFound)
-            if !wrote && entry.step == Step::Ready =>
-        {
-            look_again(entry, now)
-        }
-        (Action::SetStatus { .. } | Action::UpdatePriority { .. } | Action::Note { .. }, Refusal::NotFound)
-            if is_young(link, entry.command.to, call) =>
-        {
-            let due_at = now.plus(read_lag(entry.command.to));
-            Settlement::Later { entry: Entry { due_at, ..entry }, hold: None }
+        (Action::SetStatus { .. } | Action::UpdatePriority { .. } | Action::Note { .. }, Refusal::NotFound) => {
+            not_there(entry, reason, now)
         }
         (
             Action::Create(_)
@@ -111,7 +121,8 @@ fn refusal(entry: Entry, link: &Link, (meaning, reason): (Refusal, String), wrot
             | Action::UpdatePriority { .. }
             | Action::FetchAlert
             | Action::FetchIncident
-            | Action::FetchNote { .. },
+            | Action::FetchNote { .. }
+            | Action::EndMerged { .. },
             Refusal::AlreadyAcknowledged
             | Refusal::AlreadyResolved
             | Refusal::DuplicateKey

@@ -6,7 +6,7 @@ mod opsgenie;
 mod pagerduty;
 mod patience;
 
-use super::super::super::event::{AlertFacts, AlertId, IncidentId, Priority};
+use super::super::super::event::{Actor, AlertFacts, AlertId, IncidentId, Priority};
 use super::super::super::link::{Commanded, Known, WrittenNote};
 use super::super::call::{Answer, Failure, Refusal, RequestState};
 use super::super::{Command, FetchedAlert, NewIncident, back_off};
@@ -126,7 +126,8 @@ impl In for Entry {
 }
 
 fn incident(status: Status) -> IncidentState {
-    IncidentState { id: IncidentId::try_from("Q1").unwrap(), status, at: Some(at(5)), changed_by: Some("P1".into()) }
+    let by = Actor { id: Some("P1".into()), person: true, ..Actor::nobody() };
+    IncidentState { id: IncidentId::try_from("Q1").unwrap(), status, at: Some(at(5)), by, merged_into: None }
 }
 
 fn alert_is(status: Status) -> Answer {
@@ -170,6 +171,7 @@ fn ended(outcome: &Outcome) -> String {
         Outcome::FetchedAlert(alert) => format!("fetched alert {}", alert.is_some()),
         Outcome::FetchedIncident(incident) => format!("fetched incident {}", incident.is_some()),
         Outcome::FetchedNote(text) => format!("fetched note {}", text.as_deref().unwrap_or("-")),
+        Outcome::Merged { .. } => "merged".to_owned(),
         Outcome::Prioritised => "prioritised".to_owned(),
         Outcome::NotApplicable => "not applicable".to_owned(),
     }
@@ -322,11 +324,11 @@ fn other_refusals_are_dead() {
     for entry in writes() {
         let wrote = entry.sending();
         assert_eq!(settle_line(&wrote, &link(), refused_as(Refusal::Other), 5), "dead");
-        assert_eq!(settle_line(&wrote, &link(), refused_as(Refusal::NotFound), 5), "dead");
     }
     for entry in fetches() {
         assert_eq!(settle_line(&entry, &link(), refused_as(Refusal::Other), 5), "dead");
     }
+    assert_eq!(settle_line(&create().sending(), &link(), refused_as(Refusal::NotFound), 5), "dead", "no such service");
 }
 
 #[test]

@@ -25,6 +25,16 @@ fn a_note_that_may_be_there_is_told_by_counting_the_equal_ones() {
 }
 
 #[test]
+fn a_note_is_looked_for_on_the_incidents_that_were_merged_too() {
+    let mut link = link();
+    let before = IncidentId::try_from("Q0").unwrap();
+    link.merged.push(before.clone());
+    let next = next(&note(System::PagerDuty).unsure(), &link, at(5_000));
+    let incident = link.incident().unwrap().clone();
+    assert_eq!(next, Next::Call(Call::PagerDuty(PagerDutyCall::ListNotes(incident, vec![before]))));
+}
+
+#[test]
 fn opsgenie_notes_without_ids_are_counted_too() {
     let seen = |count: usize| Answer::Notes(vec![SeenNote { id: None, text: format!(" {NOTE}\r\n") }; count]);
     let unsure = note(System::Opsgenie).unsure();

@@ -19,6 +19,7 @@ fn opsgenie_takes_a_request_and_is_asked_what_became_of_it() {
             | Action::UpdatePriority { .. }
             | Action::FetchAlert
             | Action::FetchIncident
+            | Action::EndMerged { .. }
             | Action::FetchNote { .. } => Outcome::Noted { id: None, author: None },
         };
         assert_eq!(settle(entry, &link(), &[], done, made(300)), Settlement::Done(outcome));

@@ -106,22 +106,32 @@ fn an_incident_is_read_before_its_state_is_changed_and_never_revived() {
 }
 
 #[test]
+fn a_change_that_finds_its_incident_merged_ends_with_what_was_read() {
+    let merged = IncidentState { merged_into: IncidentId::try_from("Q2").ok(), ..incident(Status::Resolved) };
+    for wanted in [Status::Open, Status::Acknowledged, Status::Resolved] {
+        for entry in [state(System::PagerDuty, wanted), state(System::PagerDuty, wanted).sending()] {
+            let settlement = settle(entry.clone(), &link(), &[], Answer::Incident(merged.clone()), made(5));
+            let IncidentState { id: incident, at, by, .. } = merged.clone();
+            let into = IncidentId::try_from("Q2").unwrap();
+            assert_eq!(settlement, Settlement::Done(Outcome::Merged { incident, into: into.clone(), at, by }));
+            // It was merged back since.
+            let link = Link { merged: vec![into], ..link() };
+            assert_ne!(settle_line(&entry, &link, Answer::Incident(merged.clone()), 5), "merged");
+        }
+    }
+}
+
+#[test]
 fn a_reading_that_contradicts_what_is_known_is_taken_again_when_it_must_show() {
     let mut link = link();
     link.pagerduty.observe(Status::Acknowledged, Some(at(9)));
     let open = state(System::PagerDuty, Status::Open);
-    let rows = [
-        (open.clone(), Answer::Incident(incident(Status::Open)), "is open"),
-        (open, refused_as(Refusal::NotFound), "dead"),
-        (priority(), refused_as(Refusal::NotFound), "dead"),
-    ];
-    for (entry, answer, line) in rows {
-        let (first, entry) = settled(&entry, &link, answer.clone(), 10);
-        let entry = entry.unwrap();
-        assert_eq!((first.as_str(), entry.due_at, entry.attempt), ("later unsure", at(2_010), 0));
-        assert_eq!(next_line(&entry, &link, 2_010), "read_incident");
-        assert_eq!(settle_line(&entry, &link, answer, 2_010), line, "by then it must show");
-    }
+    let read = || Answer::Incident(incident(Status::Open));
+    let (first, entry) = settled(&open, &link, read(), 10);
+    let entry = entry.unwrap();
+    assert_eq!((first.as_str(), entry.due_at, entry.attempt), ("later unsure", at(2_010), 0));
+    assert_eq!(next_line(&entry, &link, 2_010), "read_incident");
+    assert_eq!(settle_line(&entry, &link, read(), 2_010), "is open", "by then it must show");
 }
 
 #[test]
@@ -202,9 +212,51 @@ fn a_state_that_is_there_already_is_done() {
         (Status::Resolved, Refusal::AlreadyAcknowledged, "later ready"),
     ];
     for (wanted, refusal, line) in rows {
-        let wrote = state(System::PagerDuty, wanted).sending();
+        let mut wrote = state(System::PagerDuty, wanted).sending();
+        if refusal == Refusal::AlreadyResolved {
+            let (line, read) = settled(&wrote, &link(), refused_as(refusal), 4);
+            assert_eq!(
+                (line.as_str(), next_line(read.as_ref().unwrap(), &link(), 2_004)),
+                ("later unsure", "read_incident".into())
+            );
+            wrote = read.unwrap().sending();
+        }
         assert_eq!(settle_line(&wrote, &link(), refused_as(refusal), 5), line, "{wanted} {refusal:?}");
     }
+}
+
+#[test]
+fn an_incident_that_was_merged_is_read_and_ended_if_it_stands() {
+    let entry =
+        entry(System::PagerDuty, Action::EndMerged { incident: IncidentId::try_from("Q0").unwrap(), at: at(5) });
+    let named = |entry: &Entry| {
+        let next = next(entry, &link(), at(5_000));
+        let Next::Call(Call::PagerDuty(call)) = next else { panic!("{next:?}") };
+        call
+    };
+    let old = IncidentId::try_from("Q0").unwrap();
+    assert_eq!(named(&entry), PagerDutyCall::ReadIncident(old.clone()), "not the one that the link has");
+    assert_eq!(next_line(&entry, &link(), 1_999), "wait until 2000", "a reading may lag");
+    assert_eq!(next_line(&entry, &link(), 300_000), "read_incident");
+    assert_eq!(next_line(&entry, &link(), 300_001), "dropped NotWanted", "somebody may work on it by now");
+    let mut merged_back = link();
+    merged_back.page = Page::Standing(old.clone());
+    assert_eq!(next_line(&entry, &merged_back, 5_000), "dropped NotWanted");
+    let over = Answer::Incident(incident(Status::Resolved));
+    assert_eq!(settle_line(&entry, &link(), over.clone(), 5), "is resolved");
+    assert_eq!(settle_line(&entry, &link(), refused_as(Refusal::NotFound), 5), "is resolved");
+    let (line, looked) = settled(&entry, &link(), Answer::Incident(incident(Status::Acknowledged)), 5);
+    assert_eq!(line, "again looked");
+    for changed_at in [Some(at(6)), None] {
+        let since = Answer::Incident(IncidentState { at: changed_at, ..incident(Status::Acknowledged) });
+        assert_eq!(settle_line(&entry, &link(), since, 7), "dropped NotWanted", "somebody has changed it since");
+    }
+    let looked = looked.unwrap();
+    assert_eq!(named(&looked), PagerDutyCall::SetStatus(old.clone(), Status::Resolved));
+    assert_eq!(settle_line(&looked.clone().sending(), &link(), over, 5), "is resolved");
+    let (line, _) = settled(&looked.clone().sending(), &link(), Answer::Incident(incident(Status::Open)), 5);
+    assert!(line.starts_with("later"), "{line}");
+    assert_eq!(named(&looked.unsure()), PagerDutyCall::ReadIncident(old));
 }
 
 #[test]
