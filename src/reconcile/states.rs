@@ -25,8 +25,9 @@ const LINKS: usize = 100;
 pub(super) struct Alerts {
     /// The newest change that was compared, by Opsgenie's clock.
     until: Option<Timestamp>,
-    /// What the last pass listed, and when each was changed: by itself, and by the query.
-    listed: [HashMap<AlertId, Option<Timestamp>>; 2],
+    /// What the last pass listed, by itself and by the query: when each was changed, and its state, since an alert may change twice
+    /// at once.
+    listed: [HashMap<AlertId, (Option<Timestamp>, Status)>; 2],
     again: Again,
 }
 
@@ -81,7 +82,8 @@ impl Reconciler {
                 }
                 self.found.alerts += 1;
                 newest = newest.max(changed_at.unwrap_or(newest));
-                if self.alerts.listed[list].get(&id) != Some(&changed_at) {
+                let now = (changed_at, alert.status);
+                if self.alerts.listed[list].get(&id) != Some(&now) {
                     let seen = Seen::Alert { alert, may_page };
                     let (linked, reason) = self.saw(&id, read_started, seen).await?;
                     self.remember(&id, may_page, reason);
@@ -89,7 +91,7 @@ impl Reconciler {
                         self.has_moved(id.clone(), System::Opsgenie);
                     }
                 }
-                listed.insert(id, changed_at);
+                listed.insert(id, now);
             }
         }
         self.alerts.listed[list] = listed;

@@ -107,6 +107,8 @@ pub struct Behaviour {
     pub cut_long_notes: bool,
     /// GETs of alerts, notes and logs show what was so many milliseconds ago.
     pub read_lag_ms: u64,
+    /// GETs of alerts tell `updatedAt` in steps of so many milliseconds; the samples tell single ones.
+    pub updated_at_step_ms: i64,
     /// Requests are accepted and not processed until they are released.
     pub hold_processing: bool,
 }
@@ -135,6 +137,7 @@ impl Default for Behaviour {
             details_in_webhooks: true,
             cut_long_notes: false,
             read_lag_ms: 0,
+            updated_at_step_ms: 1,
             hold_processing: false,
         }
     }

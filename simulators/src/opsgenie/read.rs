@@ -189,6 +189,7 @@ impl Reader<'_> {
             report.insert("closedBy".to_owned(), json!(by));
         }
         let snoozed_until = alert.snoozed_until_ms.filter(|until_ms| *until_ms > self.model.now_ms);
+        let step_ms = self.model.behaviour.updated_at_step_ms;
         let mut data = json!({
             "id": alert.id,
             "tinyId": alert.tiny_id.to_string(),
@@ -203,7 +204,7 @@ impl Reader<'_> {
             "count": alert.count,
             "lastOccurredAt": rfc3339_ms(alert.last_occurred_at_ms),
             "createdAt": rfc3339_ms(alert.created_at_ms),
-            "updatedAt": rfc3339_ms(alert.updated_at_ms),
+            "updatedAt": rfc3339_ms(alert.updated_at_ms - alert.updated_at_ms % step_ms),
             "source": alert.source,
             "owner": alert.owner,
             "priority": alert.priority,
