@@ -92,10 +92,12 @@ fn touch(before: Option<&Link>, decision: &mut Decision, event: &Event) {
     let Some(after) = &mut decision.link else { return };
     for system in [System::Opsgenie, System::PagerDuty] {
         let settled = matches!(&event.body, EventBody::Settled(settled) if settled.entry.command.to == system);
-        if settled || before.is_none_or(|before| before.side(system) != after.side(system)) {
+        let status = |link: &Link| link.side(system).known.map(|known| known.status);
+        // A look that agrees may tell a later time, which is no change.
+        let agrees = matches!(&event.body, EventBody::Polled(_)) && before.map(status) == Some(status(after));
+        if settled || (!agrees && before.is_none_or(|before| before.side(system) != after.side(system))) {
             after.side_mut(system).touched_at = event.received_at;
         }
-        let status = |link: &Link| link.side(system).known.map(|known| known.status);
         if before.is_none_or(|before| status(before) != status(after)) {
             after.side_mut(system).heard_at = event.received_at;
         }

@@ -46,7 +46,7 @@ pub(super) fn decide(link: Option<&Link>, event: &Event, polled: &Polled, policy
     };
     let vanished = matches!(&polled.seen, Seen::NoIncident(_));
     if drift.is_none() && !vanished {
-        return unchanged(link, Reason::NoDrift);
+        return agreed(link, polled);
     }
     if let Some(why) = proves_nothing(link, polled, policy) {
         let mut decision = unchanged(link, Reason::NotYet(why));
@@ -66,6 +66,26 @@ pub(super) fn decide(link: Option<&Link>, event: &Event, polled: &Polled, policy
 /// Nothing is done, and the link stays as it is.
 fn unchanged(link: &Link, reason: Reason) -> Decision {
     Decision { link: Some(link.clone()), ..nothing(reason) }
+}
+
+/// A look that shows what is known. If it shows the alert as it was later than that, it is known to have been so until then: of what
+/// happened before, a late webhook is no news. Unless a change of ours is under way: it may show the alert before that, or after
+/// somebody has changed it back since.
+fn agreed(link: &Link, polled: &Polled) -> Decision {
+    let mut decision = unchanged(link, Reason::NoDrift);
+    if let (Seen::Alert { alert, .. }, Some(link)) = (&polled.seen, &mut decision.link)
+        && let Some(known) = &mut link.opsgenie.known
+        && known.status == alert.status
+        && known.status != Status::Resolved
+        && known.at < alert.at
+    {
+        if polled.unfinished || link.opsgenie.commanded.is_some() {
+            decision.reason = Reason::NotYet(NotYet::Unfinished);
+        } else {
+            known.at = alert.at;
+        }
+    }
+    decision
 }
 
 /// An alert without a link that is young enough: its creation was missed, or is late. If it is open, it is read in full, since

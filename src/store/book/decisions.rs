@@ -173,10 +173,12 @@ impl Book {
             });
             // Every pass of the reconciler looks at much that is as it should be, and none of it is worth a line.
             let is_idle = matches!(event.body, EventBody::Polled(_))
-                && decision.link == link
+                && (decision.link == link || decision.reason == Reason::NoDrift)
                 && decision.commands.is_empty()
                 && decision.released.is_empty();
-            if let Some(alert) = alert.as_ref().filter(|_| !is_idle) {
+            if is_idle {
+                self.save_link(link.as_ref(), decision.link.as_ref())?;
+            } else if let Some(alert) = &alert {
                 let now = event.received_at;
                 let stood = link.as_ref().and_then(Link::incident);
                 let arrived = decision.link.as_ref().and_then(Link::incident).filter(|new| stood != Some(new)).cloned();

@@ -35,12 +35,39 @@ fn follow(pair: &mut Pair, event: Event) -> Vec<String> {
 
 #[test]
 fn what_is_known_already_changes_nothing_at_all() {
+    let mut pair = Pair::open();
+    pair.hear(polled(alert_is(Status::Open), LATER));
+    let before = pair.link().clone();
     for seen in [alert_is(Status::Open), incident_is(Status::Open), Seen::AlertNotes(Vec::new())] {
-        let mut pair = Pair::open();
-        let before = pair.link().clone();
         assert_eq!(pair.hear(polled(seen, LATER)), (Reason::NoDrift, Vec::new()));
         assert_eq!(*pair.link(), before);
     }
+}
+
+#[test]
+fn what_happened_before_the_alert_was_seen_as_it_was_known_is_no_news() {
+    let mut pair = Pair::open();
+    let touched_at = pair.link().opsgenie.touched_at;
+    pair.expect(polled(alert_is(Status::Open), LATER), Reason::NoDrift, &[]);
+    assert_eq!(
+        pair.link().opsgenie.touched_at,
+        touched_at,
+        "a look that agrees changes nothing that later looks must wait for"
+    );
+    pair.expect(ack().at(29), Reason::Stale, &[]);
+    pair.expect(ack().at(31), Reason::Mirrored, &["PD acknowledged", "PD note [Opsgenie] jane acknowledged the alert"]);
+    pair.expect(polled(alert_is(Status::Acknowledged), LATER), Reason::NoDrift, &[]);
+    pair.expect(unack().at(30), Reason::Stale, &[]);
+}
+
+#[test]
+fn an_alert_as_it_was_known_is_looked_at_again_once_a_change_of_ours_is_through() {
+    let mut pair = Pair::open();
+    pair.hear(incident_event(IncidentChange::Acknowledged).at(5));
+    // Before our change, or after somebody took it back.
+    pair.expect(polled(alert_is(Status::Open), LATER), Reason::NotYet(NotYet::Unfinished), &[]);
+    pair.settle("OG acknowledged", in_state(Status::Acknowledged, 29));
+    assert_eq!(pair.hear(polled(alert_is(Status::Open), LATER)).0, Reason::Drift);
 }
 
 #[test]
