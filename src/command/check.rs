@@ -1,6 +1,5 @@
 //! `crosspage check`: what the checks found, for people and programs.
 
-use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -8,7 +7,7 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::output::Written;
-use super::{Done, EXIT_SETUP, Failure, Format, Out};
+use super::{Done, EXIT_SETUP, Failure, Format, Out, consent};
 use crate::check::end_to_end::{self, Patience};
 use crate::check::{self, Finding, Report, Running, Verdict};
 use crate::clock::now;
@@ -93,19 +92,12 @@ impl Options {
 
     /// Whether the test may page: by `--yes`, or by somebody at a terminal who says so.
     fn may_page(&self, config: &Config) -> Result<bool, Failure> {
-        if self.yes {
-            return Ok(true);
-        }
-        if !io::stdin().is_terminal() {
-            return Ok(false);
-        }
         let question = format!(
             "This creates a test alert in Opsgenie, of priority {}, which pages whoever is on call for service {} in \
-             PagerDuty. Go on? [y/N] ",
+             PagerDuty. Go on?",
             self.priority, config.pagerduty.service_id
         );
-        let answer = ask(&question).map_err(Failure::Unasked)?;
-        Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
+        consent::is_given(self.yes, &question)
     }
 
     async fn test(&self, config: &Config, report: &mut Report<'_>) -> Result<(), Failure> {
@@ -126,16 +118,6 @@ impl Options {
         };
         Ok(end_to_end::run(config, &options, report, interrupted).await?)
     }
-}
-
-/// Asks whoever sits at the terminal.
-fn ask(question: &str) -> io::Result<String> {
-    let mut aside = io::stderr();
-    write!(aside, "{question}")?;
-    aside.flush()?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
-    Ok(answer)
 }
 
 /// What tells this run from all others: its moment and its process.

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::access::Access;
 use super::output::beginning;
-use super::{Done, Failure, Format, Out, USUAL_LIST, listed};
+use super::{Done, Failure, Format, Out, USUAL_LIST, consent, listed};
 use crate::engine::AlertId;
 use crate::operator::LONGEST_ORDER;
 use crate::operator::view::{DeadLetterView, DiscardedView};
@@ -34,6 +34,9 @@ pub enum Command {
     Discard {
         #[command(flatten)]
         which: Which,
+        /// Discard all without asking first.
+        #[arg(long, requires = "all")]
+        yes: bool,
         #[command(flatten)]
         format: Format,
     },
@@ -59,7 +62,7 @@ impl Command {
         match self {
             Self::List { limit, format } => list(access, limit, format).await,
             Self::Redrive { which, format } => redrive(access, which, format).await,
-            Self::Discard { which, format } => discard(access, which, format).await,
+            Self::Discard { which, yes, format } => discard(access, which, yes, format).await,
         }
     }
 }
@@ -115,9 +118,17 @@ async fn redrive(access: &Access, which: Which, format: Format) -> Result<Done, 
     Ok(done)
 }
 
-async fn discard(access: &Access, which: Which, format: Format) -> Result<Done, Failure> {
+async fn discard(access: &Access, which: Which, yes: bool, format: Format) -> Result<Done, Failure> {
     let mut output = format.output();
+    let all = which.all;
     let (numbers, mut done) = which.numbers(access, &mut output).await?;
+    if all
+        && !numbers.is_empty()
+        && !consent::is_given(yes, &format!("Leave undone for good: {}. Go on?", numbers.len()))?
+    {
+        output.unless_refused::<()>(Err(consent::refused()))?;
+        return Ok(Done::NotAll);
+    }
     for numbers in numbers.chunks(LONGEST_ORDER) {
         for (number, discarded) in numbers.iter().zip(access.discard(numbers).await?) {
             let discarded = output.unless_refused(discarded)?;

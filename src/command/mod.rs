@@ -4,6 +4,7 @@
 mod access;
 mod check;
 pub mod completions;
+mod consent;
 mod dead_letters;
 mod explain;
 pub mod health;

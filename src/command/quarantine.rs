@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::access::Access;
-use super::{Done, Failure, Format, Out, USUAL_LIST, listed};
+use super::{Done, Failure, Format, Out, USUAL_LIST, consent, listed};
 use crate::operator::LONGEST_ORDER;
 use crate::operator::view::QuarantinedView;
 
@@ -41,6 +41,9 @@ pub enum Command {
     Discard {
         #[command(flatten)]
         which: Which,
+        /// Drop all of it without asking first.
+        #[arg(long, requires = "all")]
+        yes: bool,
         #[command(flatten)]
         format: Format,
     },
@@ -64,7 +67,7 @@ impl Command {
             Self::List { limit, format } => list(access, limit, format).await,
             Self::Show { number, format } => show(access, number, format).await,
             Self::Replay { which, format } => replay_all(access, which, format).await,
-            Self::Discard { which, format } => discard(access, which, format).await,
+            Self::Discard { which, yes, format } => discard(access, which, yes, format).await,
         }
     }
 }
@@ -121,10 +124,16 @@ async fn replay_all(access: &Access, which: Which, format: Format) -> Result<Don
     Ok(done)
 }
 
-async fn discard(access: &Access, which: Which, format: Format) -> Result<Done, Failure> {
+async fn discard(access: &Access, which: Which, yes: bool, format: Format) -> Result<Done, Failure> {
     let mut output = format.output();
     let mut done = Done::All;
-    for numbers in which.numbers(access, &mut output).await?.chunks(LONGEST_ORDER) {
+    let all = which.all;
+    let numbers = which.numbers(access, &mut output).await?;
+    if all && !numbers.is_empty() && !consent::is_given(yes, &format!("Drop for good: {}. Go on?", numbers.len()))? {
+        output.unless_refused::<()>(Err(consent::refused()))?;
+        return Ok(Done::NotAll);
+    }
+    for numbers in numbers.chunks(LONGEST_ORDER) {
         for (number, dropped) in numbers.iter().zip(access.drop_quarantined(numbers).await?) {
             let dropped = output.unless_refused(dropped)?;
             done = done.and(dropped.is_some());

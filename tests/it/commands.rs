@@ -123,8 +123,9 @@ async fn what_could_not_be_read_is_listed_read_again_and_dropped() {
     assert_eq!(json(&stage, &["quarantine", "discard", "2"], 0)["number"], 2);
     assert!(said(&stage, &["quarantine", "replay", "2"], 1).contains("no such number"));
     assert_eq!(json(&stage, &["quarantine", "list"], 0).as_array().unwrap().len(), 1);
-    said(&stage, &["quarantine", "discard", "--all"], 0);
+    said(&stage, &["quarantine", "discard", "--all", "--yes"], 0);
     assert_eq!(said(&stage, &["quarantine", "list"], 0), "The quarantine is empty.\n");
+    said(&stage, &["quarantine", "discard", "--all"], 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -297,14 +298,20 @@ async fn all_means_all_however_long_a_list_is() {
     let replayed = said(&stage, &["quarantine", "replay", "--all"], 1);
     let last = format!("{}: nothing to do for pagey.ping.", LONGEST_LIST + 2);
     assert!(replayed.contains(&last), "what cannot be read stands in nobody's way");
-    let dropped = said(&stage, &["quarantine", "discard", "--all"], 0);
+    for list in ["dead-letters", "quarantine"] {
+        // Nobody sits at a terminal who could be asked.
+        let refused = json(&stage, &[list, "discard", "--all"], 1);
+        assert_eq!(refused["error"]["code"], "not_confirmed", "{refused}");
+        assert!(said(&stage, &[list, "list"], 0).contains(&format!("The first {LONGEST_LIST} of ")), "none is gone");
+    }
+    let dropped = said(&stage, &["quarantine", "discard", "--all", "--yes"], 0);
     assert_eq!(dropped.lines().count(), LONGEST_LIST + 1);
     assert_eq!(json(&stage, &["quarantine", "list"], 0), serde_json::json!([]));
     assert_eq!(json(&stage, &["quarantine", "discard", "1"], 1)["error"]["code"], "not_found");
 
     assert_eq!(json(&stage, &["dead-letters", "discard", "--alert", "B"], 0)["letter"]["alert"], "B");
     assert_eq!(json(&stage, &["dead-letters", "redrive", "--alert", "B"], 1)["error"]["code"], "not_found");
-    let discarded = said(&stage, &["dead-letters", "discard", "--all"], 0);
+    let discarded = said(&stage, &["dead-letters", "discard", "--all", "--yes"], 0);
     assert_eq!(discarded.lines().count(), LONGEST_LIST + 1);
     assert_eq!(json(&stage, &["dead-letters", "list"], 0), serde_json::json!([]));
 }

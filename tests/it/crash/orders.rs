@@ -199,7 +199,7 @@ async fn orders_are_done_once_answered_and_else_wholly_or_not_at_all() {
     let mut left = by_command.len();
     while left > 0 {
         let lines = usize::try_from(dice.below(left as u64 + 1)).unwrap();
-        let said = killed_saying(&ordeal, &["dead-letters", "discard", "--all"], lines);
+        let said = killed_saying(&ordeal, &["dead-letters", "discard", "--all", "--yes"], lines);
         let done = ordeal
             .left_behind(async |store| {
                 let mut done = Vec::new();
