@@ -12,7 +12,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::process::{Ended, Process, Stage};
+use crate::process::{Ended, Process, Stage, own_address};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -460,7 +460,7 @@ fn health(stage: &Stage, listen: &str) -> Ended {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_health_check_tells_whether_webhooks_are_taken() {
     let stage = Stage::usual().await;
-    let (process, address) = stage.start(&[]);
+    let (process, address) = stage.start(&[("LISTEN_ADDR", &own_address())]);
     let well = health(&stage, &address.to_string());
     assert_eq!((well.code, well.output.trim()), (Some(0), r#"{"status":"ready"}"#));
     let everywhere = health(&stage, &format!("0.0.0.0:{}", address.port()));

@@ -132,7 +132,8 @@ fn encoded(text: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_action_on_an_alert_is_taken_and_shows_on_the_incident() {
-    let sandbox = Sandbox::open(&[]);
+    // What a look finds before its webhook is heard is told in other words.
+    let sandbox = Sandbox::open(&[("RECONCILE_INTERVAL_S", "0")]);
     let (alert, incident) = sandbox.paged("Till <3> & \"co\"").await;
     let path = |action: &str| format!("/opsgenie/alerts/{alert}/{action}");
     let card = format!("incident-{incident}");

@@ -120,9 +120,11 @@ async fn other_faults_reach_the_socket_too() {
     pagerduty.model().faults.once("GET", "/abilities", Fault::ResetBefore);
     assert!(get().send().await.is_err());
     pagerduty.model().faults.once("GET", "/abilities", Fault::Hang);
-    let hanging = tokio::spawn(get().timeout(Duration::from_millis(500)).send());
+    let mut hanging = tokio::spawn(get().send());
     until("the call that is to hang arrives", || pagerduty.model().calls().len() == 2).await;
-    assert!(hanging.await.unwrap().unwrap_err().is_timeout());
+    let answer = tokio::time::timeout(Duration::from_millis(500), &mut hanging).await;
+    assert!(answer.is_err(), "{answer:?}");
+    hanging.abort();
     pagerduty.model().faults.once("GET", "/abilities", Fault::GarbageAfter);
     let garbage = get().send().await.unwrap();
     assert_eq!(garbage.status(), 200);
@@ -143,20 +145,14 @@ async fn other_faults_reach_the_socket_too() {
 }
 
 #[tokio::test]
-async fn a_person_is_heard_of_in_no_time() {
+async fn a_person_is_heard_of_at_once() {
     let (hook, inbox) = receiver(&[]).await;
     let pagerduty = pagerduty::Server::start(pagerduty::Options::default()).await.unwrap();
     pagerduty.webhook_to(&hook);
     pagerduty.model().pings();
     until("first ping", || inbox.lock().unwrap().len() == 1).await;
-    let mut took = Vec::new();
-    for count in 2..13 {
-        let start = Instant::now();
-        pagerduty.model().pings();
-        until("ping", || inbox.lock().unwrap().len() == count).await;
-        took.push(start.elapsed());
-    }
-    took.sort();
-    // A machine that stalls makes one or another late, a poster that looks now and then all of them.
-    assert!(took[5] < Duration::from_millis(100), "{took:?}");
+    until("quiet", || pagerduty.is_quiet()).await;
+    // Nobody else wakes the poster: it has nothing to do by itself, and nobody looks at the model meanwhile.
+    pagerduty.model().pings();
+    until("second ping", || inbox.lock().unwrap().len() == 2).await;
 }

@@ -87,7 +87,8 @@ async fn a_bad_night_is_mended_without_a_stop() {
 #[tokio::test(flavor = "multi_thread")]
 async fn both_ways_give_the_same_answers() {
     let stage = Stage::usual().await;
-    let (process, _) = stage.start(&[]);
+    // A look meanwhile would be a line of the story.
+    let (process, _) = stage.start(&[("RECONCILE_INTERVAL_S", "0")]);
     let alert = stage.opsgenie.model().human_creates(NewAlert::titled("Disk full"));
     let incident = stage.incident_of(&alert);
     until("the answer is in", || process.output().contains("an incident was created"));

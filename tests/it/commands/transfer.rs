@@ -39,7 +39,8 @@ fn in_the_new_store(stage: &Stage, arguments: &[&str], code: i32) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_link_goes_on_in_another_store_and_nothing_comes_twice() {
     let stage = Stage::usual().await;
-    let (process, _) = stage.start(&[]);
+    // A look at the alert before its webhook is heard would be a command more.
+    let (process, _) = stage.start(&[("RECONCILE_INTERVAL_S", "0")]);
     let alert = stage.opsgenie.model().human_creates(NewAlert::titled("Disk full"));
     let incident = stage.incident_of(&alert);
     stage.opsgenie.model().human_adds_note(&alert, JANE, "one");
