@@ -121,6 +121,9 @@ pub struct Side {
     /// the incident only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told_at: Option<Timestamp>,
+    /// Until when a look has shown the state that is known, by that vendor's clock. Kept for the alert only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown_until: Option<Timestamp>,
     /// The state that was commanded and is not settled yet.
     pub commanded: Option<Commanded>,
     /// States that were commanded and are not wanted any more, while their commands are not settled: they may be on their way,
@@ -203,14 +206,19 @@ impl Side {
         self.commanded.map(|c| c.status).or_else(|| self.known.map(|k| k.status))
     }
 
+    /// Until when the state that is known has stood at least, by that vendor's clock.
+    pub fn known_until(&self) -> Option<Timestamp> {
+        self.known.and_then(|known| known.at).max(self.shown_until)
+    }
+
     /// Takes in a state with the vendor's time of it. Older ones change nothing; ties are news.
     pub fn observe(&mut self, status: Status, at: Option<Timestamp>) -> Observed {
-        let known_at = self.known.and_then(|k| k.at);
-        if let (Some(at), Some(known_at)) = (at, known_at)
-            && at < known_at
+        if let (Some(at), Some(until)) = (at, self.known_until())
+            && at < until
         {
             return Observed::Stale;
         }
+        let known_at = self.known.and_then(|k| k.at);
         let from = self.known.map(|k| k.status);
         self.known = Some(Known { status, at: at.or(known_at), by_the_second: false });
         if from == Some(status) { Observed::Same } else { Observed::Changed { from } }

@@ -88,7 +88,7 @@ struct Reconciler {
     /// The open incidents of the last pass, and when each was last changed, by PagerDuty's clock.
     incidents: HashMap<IncidentId, Option<Timestamp>>,
     /// The sides whose notes are to be read first, since something about them has moved.
-    moved: VecDeque<(AlertId, System)>,
+    moved: VecDeque<notes::Moved>,
     round: notes::Round,
     /// The subscriptions that somebody has switched off, as was logged.
     switched_off: BTreeSet<String>,
@@ -269,6 +269,3 @@ impl Reconciler {
         Ok((link.is_some(), *reason))
     }
 }
-
-/// Alerts that must be looked at again, and whether they may page.
-type Again = BTreeMap<AlertId, bool>;

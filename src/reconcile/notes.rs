@@ -19,12 +19,21 @@ pub(super) struct Round {
     links: u64,
 }
 
+/// A side whose notes are to be read, since something about it has moved.
+pub(super) struct Moved {
+    alert: AlertId,
+    system: System,
+    tries: u32,
+}
+
+/// How often notes are read that the vendor does not tell. The round comes by what is open, and never by what is over.
+const MOST_TRIES: u32 = 5;
+
 impl Reconciler {
     /// Something about that side has moved: its notes are to be read before those that are merely next in the round.
     pub(super) fn has_moved(&mut self, alert: AlertId, system: System) {
-        let moved = (alert, system);
-        if !self.moved.contains(&moved) {
-            self.moved.push_back(moved);
+        if !self.moved.iter().any(|moved| moved.alert == alert && moved.system == system) {
+            self.moved.push_back(Moved { alert, system, tries: 1 });
         }
     }
 
@@ -33,13 +42,16 @@ impl Reconciler {
     pub(super) async fn read_moved_notes(&mut self, at_most: Duration) {
         let (until, mut paused) = (Instant::now() + at_most, false);
         for _ in 0..self.moved.len() {
-            let Some((alert, system)) = self.moved.pop_front() else { break };
-            match self.read_notes_if_linked(&alert, system).await {
+            let Some(moved) = self.moved.pop_front() else { break };
+            match self.read_moved(&moved).await {
                 Err(Trouble::Paused) => {
                     paused = true;
-                    self.moved.push_back((alert, system));
+                    self.moved.push_back(moved);
                 }
-                // The round comes by it.
+                Err(trouble @ Trouble::Vendor(_)) if moved.tries < MOST_TRIES => {
+                    self.leave_for_later(Part::Notes, Err(trouble));
+                    self.moved.push_back(Moved { tries: moved.tries + 1, ..moved });
+                }
                 read => self.leave_for_later(Part::Notes, read),
             }
             if Instant::now() >= until {
@@ -51,9 +63,9 @@ impl Reconciler {
         }
     }
 
-    async fn read_notes_if_linked(&mut self, alert: &AlertId, system: System) -> Result<(), Trouble> {
-        match self.store.link(alert).await? {
-            Some(link) => self.read_notes(&link, system).await,
+    async fn read_moved(&mut self, moved: &Moved) -> Result<(), Trouble> {
+        match self.store.link(&moved.alert).await? {
+            Some(link) => self.read_notes(&link, moved.system).await,
             None => Ok(()),
         }
     }
@@ -120,8 +132,12 @@ impl Reconciler {
         self.saw(&link.alert, read_started, seen).await.map(drop)
     }
 
-    /// An alert without notes to list may have been deleted; it is asked for by itself before that is believed.
+    /// An alert without notes to list may have been deleted; it is asked for by itself before that is believed, unless alerts cannot
+    /// be listed either: then something else is wrong.
     async fn look_whether_it_is_gone(&mut self, link: &Link) -> Result<(), Trouble> {
+        // In this order: whatever is wrong may begin or end in between.
+        let call = self.vendors.opsgenie.list_alerts(None, 0);
+        self.call(System::Opsgenie, Operation::LIST_ALERTS, call).await?;
         let call = self.vendors.opsgenie.look_at_alert(&link.alert);
         let (started, found) = self.call(System::Opsgenie, Operation::READ_ALERT, call).await?;
         match found {

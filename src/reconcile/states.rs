@@ -1,20 +1,20 @@
 //! Where alerts and incidents stand, compared with what their links know.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use tracing::warn;
 
-use super::{Again, Reconciler, Trouble};
+use super::{Reconciler, Trouble};
 use crate::engine::outbox::call::IncidentState;
-use crate::engine::{AlertId, IncidentId, Link, Reason, Seen, Status, System, Timestamp};
+use crate::engine::{AlertId, IncidentId, Link, Page, Reason, Seen, Status, System, Timestamp};
 use crate::metrics::{Operation, Part};
 use crate::opsgenie::client::ListedAlert;
-use crate::pagerduty;
 use crate::pagerduty::client::ListedIncident;
+use crate::{opsgenie, pagerduty};
 
 /// What was changed shortly before the newest change of the last pass is listed again: a search may show changes late,
-/// and not in their order.
+/// and not in their order. For as long, it is not believed of an alert that is known to have changed.
 const OVERLAP: Duration = Duration::from_secs(60);
 
 /// How many links are read from the store at once: everybody else waits that long.
@@ -28,13 +28,22 @@ pub(super) struct Alerts {
     /// What the last pass listed, by itself and by the query: when each was changed, and its state, since an alert may change twice
     /// at once.
     listed: [HashMap<AlertId, (Option<Timestamp>, Status)>; 2],
-    again: Again,
+    /// Alerts that must be looked at again.
+    again: BTreeMap<AlertId, Again>,
+}
+
+/// An alert that could not be judged yet.
+#[derive(Clone, Copy, Default)]
+struct Again {
+    may_page: bool,
+    /// Whether it is not as its link knows it.
+    differs: bool,
 }
 
 impl Reconciler {
-    /// Lists the alerts that changed since the last pass, and those that may page though nobody told of them.
+    /// Lists the alerts that changed since the last pass, and those that may page though nobody told of them; looks at those that
+    /// a list proves nothing about.
     pub(super) async fn compare_alerts(&mut self) -> Result<(), Trouble> {
-        self.look_again().await?;
         let until = match self.alerts.until {
             Some(until) => until,
             None => self.store.reconciled_until().await?,
@@ -45,13 +54,14 @@ impl Reconciler {
             self.list_alerts(1, query.as_deref(), true, until).await?;
         }
         self.alerts.until = Some(newest);
-        Ok(())
+        self.look_again().await
     }
 
     /// Puts down up to when everything was compared: there the next start goes on. What is still to be looked at is known to this
-    /// process only.
+    /// process only; what agrees meanwhile may wait for an operator, and holds nothing up.
     pub(super) async fn put_down_progress(&mut self) -> Result<(), Trouble> {
-        let Some(until) = self.alerts.until.filter(|_| self.alerts.again.is_empty()) else { return Ok(()) };
+        let differ = self.alerts.again.values().any(|again| again.differs);
+        let Some(until) = self.alerts.until.filter(|_| !differ) else { return Ok(()) };
         if !self.dry && self.store.reconciled_until().await? != until {
             self.store.set_reconciled_until(until).await?;
         }
@@ -71,6 +81,12 @@ impl Reconciler {
         let mut listed = HashMap::new();
         let mut offset = Some(0);
         while let Some(at) = offset {
+            if at >= opsgenie::client::LONGEST_LISTING {
+                warn!(
+                    "Opsgenie lists no more than 20,000 alerts: those that changed before the others are not compared"
+                );
+                break;
+            }
             let call = self.vendors.opsgenie.list_alerts(query, at);
             let (read_started, page) = self.call(System::Opsgenie, Operation::LIST_ALERTS, call).await?;
             offset = page.next;
@@ -82,14 +98,22 @@ impl Reconciler {
                 }
                 self.found.alerts += 1;
                 newest = newest.max(changed_at.unwrap_or(newest));
-                let now = (changed_at, alert.status);
-                if self.alerts.listed[list].get(&id) != Some(&now) {
-                    let seen = Seen::Alert { alert, may_page };
-                    let (linked, reason) = self.saw(&id, read_started, seen).await?;
-                    self.remember(&id, may_page, reason);
-                    if linked && list == 0 {
-                        self.has_moved(id.clone(), System::Opsgenie);
-                    }
+                let (status, now) = (alert.status, (changed_at, alert.status));
+                let has_moved = self.alerts.listed[list].get(&id) != Some(&now);
+                let link = self.store.link(&id).await?;
+                let mut linked = link.is_some();
+                // What was heard of since may differ from what was seen then.
+                let differs = link.as_ref().is_some_and(|link| is_news(link, status));
+                let just_now = link.is_some_and(|link| link.opsgenie.touched_at > read_started.minus(OVERLAP));
+                if differs && just_now {
+                    self.remember(&id, Again { may_page, differs });
+                } else if has_moved || differs {
+                    let reason;
+                    (linked, reason) = self.saw(&id, read_started, Seen::Alert { alert, may_page }).await?;
+                    self.follow_up(&id, may_page, status, reason).await?;
+                }
+                if linked && has_moved && list == 0 {
+                    self.has_moved(id.clone(), System::Opsgenie);
                 }
                 listed.insert(id, now);
             }
@@ -98,26 +122,36 @@ impl Reconciler {
         Ok(newest)
     }
 
-    fn remember(&mut self, alert: &AlertId, may_page: bool, reason: Reason) {
-        // A creation that is being read may turn out not to be readable yet.
-        if matches!(reason, Reason::NotYet(_) | Reason::Joining) {
-            let again = self.alerts.again.entry(alert.clone()).or_default();
-            *again |= may_page;
+    /// What was seen may have proven nothing, and a creation that is being read may turn out not to be readable yet.
+    async fn follow_up(&mut self, alert: &AlertId, may_page: bool, is: Status, reason: Reason) -> Result<(), Trouble> {
+        // Where nothing is changed, nothing is being read.
+        let is_read = reason == Reason::Joining && !self.dry;
+        if is_read || matches!(reason, Reason::NotYet(_)) {
+            let link = self.store.link(alert).await?;
+            self.remember(alert, Again { may_page, differs: link.is_none_or(|link| is_news(&link, is)) });
         } else {
             self.alerts.again.remove(alert);
         }
+        Ok(())
+    }
+
+    fn remember(&mut self, alert: &AlertId, new: Again) {
+        let again = self.alerts.again.entry(alert.clone()).or_default();
+        *again = Again { may_page: again.may_page || new.may_page, ..new };
     }
 
     /// Looks at the alerts that could not be judged, once they can be: they may not show among the changed ones any more.
     async fn look_again(&mut self) -> Result<(), Trouble> {
-        for (alert, may_page) in self.alerts.again.clone() {
+        for (alert, Again { may_page, .. }) in self.alerts.again.clone() {
             let link = self.store.link(&alert).await?;
             let begins = self.look_begins(System::Opsgenie);
-            if link.as_ref().is_some_and(|link| !self.can_be_judged(link, System::Opsgenie, begins)) {
-                continue;
+            // An alert that is being read tells by that where it stands.
+            let can_be_judged =
+                |link: &Link| link.page != Page::Joining && self.can_be_judged(link, System::Opsgenie, begins);
+            if link.as_ref().is_none_or(can_be_judged) {
+                let looked = self.look_at(&alert, may_page).await;
+                self.tolerate(Part::Alerts, looked)?;
             }
-            let looked = self.look_at(&alert, may_page).await;
-            self.tolerate(Part::Alerts, looked)?;
         }
         Ok(())
     }
@@ -125,15 +159,14 @@ impl Reconciler {
     async fn look_at(&mut self, alert: &AlertId, may_page: bool) -> Result<(), Trouble> {
         let call = self.vendors.opsgenie.look_at_alert(alert);
         let (read_started, found) = self.call(System::Opsgenie, Operation::READ_ALERT, call).await?;
-        if let Some(found) = found {
-            let seen = Seen::Alert { alert: found, may_page };
-            let (_, reason) = self.saw(alert, read_started, seen).await?;
-            self.remember(alert, may_page, reason);
-        } else {
+        let Some(found) = found else {
             // If it is linked, reading its notes will tell.
             self.alerts.again.remove(alert);
-        }
-        Ok(())
+            return Ok(());
+        };
+        let is = found.status;
+        let (_, reason) = self.saw(alert, read_started, Seen::Alert { alert: found, may_page }).await?;
+        self.follow_up(alert, may_page, is, reason).await
     }
 
     /// Lists the open incidents, and looks at each that should be among them and is not.
@@ -231,8 +264,15 @@ impl Reconciler {
         let side = link.side(system);
         let conclusive = read_started.minus(self.settings.read_lag.of(system));
         // What lies ahead was put down before our clock was set back; it is put right when it is looked at.
-        side.commanded.is_none() && (side.touched_at <= conclusive || side.touched_at > self.now())
+        let held = link.paused.is_some() && !side.overtaken.is_empty();
+        side.commanded.is_none() && !held && (side.touched_at <= conclusive || side.touched_at > self.now())
     }
+}
+
+/// Whether an alert in that state is not as its link knows it. Nothing follows the end of an alert.
+fn is_news(link: &Link, status: Status) -> bool {
+    let known = link.opsgenie.known.filter(|_| !link.unlinked);
+    known.is_some_and(|known| known.status != status && known.status != Status::Resolved)
 }
 
 fn seen(listed: ListedIncident) -> Seen {

@@ -1,5 +1,6 @@
 //! What no webhook told is found and made up for, and what only looks like a difference is left alone.
 
+mod again;
 mod late;
 mod pace;
 

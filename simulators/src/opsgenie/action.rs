@@ -110,7 +110,7 @@ impl Opsgenie {
             // The webhook still shows the alert, so it is made before the alert goes.
             self.edit(id, |_, _| ());
             self.emit(id, "Delete", &command.actor, None, Vec::new());
-            if let Some(alert) = self.shelf.remove(id, self.now_ms, self.lag_ms()) {
+            if let Some(alert) = self.shelf.remove(id, self.now_ms, self.list_lag_ms()) {
                 self.free_alias(&alert);
             }
             return Ok("Deleted alert".to_owned());
@@ -189,7 +189,7 @@ impl Opsgenie {
             id: id.clone(),
         };
         self.open_aliases.insert(alert.alias.clone(), id.clone());
-        self.shelf.insert(&id, alert, now_ms, self.lag_ms());
+        self.shelf.insert(&id, alert, now_ms, self.list_lag_ms());
         id
     }
 
@@ -200,7 +200,7 @@ impl Opsgenie {
 
     /// Changes an alert, and its `updatedAt` with it.
     fn edit(&mut self, id: &str, act: impl FnOnce(&mut Alert, i64)) {
-        let (now_ms, lag_ms) = (self.now_ms, self.lag_ms());
+        let (now_ms, lag_ms) = (self.now_ms, self.list_lag_ms());
         self.shelf.edit(id, now_ms, lag_ms, |alert| {
             alert.updated_at_ms = now_ms;
             alert.updated_at_ns = (now_ms * 1_000_000).max(alert.updated_at_ns) + 10;

@@ -200,6 +200,11 @@ impl Opsgenie {
     pub(super) fn lag_ms(&self) -> i64 {
         i64::try_from(self.behaviour.read_lag_ms).unwrap_or(i64::MAX)
     }
+
+    /// How far lists lag behind, and so how long it must be remembered what was.
+    pub(super) fn list_lag_ms(&self) -> i64 {
+        i64::try_from(self.behaviour.list_lag_ms).unwrap_or(i64::MAX).max(self.lag_ms())
+    }
 }
 
 impl Vendor for Opsgenie {

@@ -107,6 +107,8 @@ pub struct Behaviour {
     pub cut_long_notes: bool,
     /// GETs of alerts, notes and logs show what was so many milliseconds ago.
     pub read_lag_ms: u64,
+    /// Lists of alerts show what was so many milliseconds ago, if that is longer ago: a search is told of changes late.
+    pub list_lag_ms: u64,
     /// GETs of alerts tell `updatedAt` in steps of so many milliseconds; the samples tell single ones.
     pub updated_at_step_ms: i64,
     /// Requests are accepted and not processed until they are released.
@@ -137,6 +139,7 @@ impl Default for Behaviour {
             details_in_webhooks: true,
             cut_long_notes: false,
             read_lag_ms: 0,
+            list_lag_ms: 0,
             updated_at_step_ms: 1,
             hold_processing: false,
         }

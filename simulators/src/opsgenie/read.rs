@@ -42,7 +42,7 @@ impl Reader<'_> {
         let Some(query) = Query::parse(&text) else {
             return Err(refuse(Invalid::field("query", "cannot be parsed"), self.request_id));
         };
-        let mut alerts = self.model.shelf.all_seen(self.model.now_ms, self.model.lag_ms());
+        let mut alerts = self.model.shelf.all_seen(self.model.now_ms, self.model.list_lag_ms());
         alerts.retain(|alert| query.matches(alert));
         match self.request.query_value("sort").as_deref() {
             None | Some("createdAt") => alerts.sort_by_key(|alert| (alert.created_at_ms, alert.tiny_id)),

@@ -68,22 +68,19 @@ fn unchanged(link: &Link, reason: Reason) -> Decision {
     Decision { link: Some(link.clone()), ..nothing(reason) }
 }
 
-/// A look that shows what is known. If it shows the alert as it was later than that, it is known to have been so until then: of what
-/// happened before, a late webhook is no news. Unless a change of ours is under way: it may show the alert before that, or after
-/// somebody has changed it back since.
+/// A look that shows what is known. If it shows the alert as it was later than that, the state has stood until then: a late webhook
+/// of the time before is no news. Unless a change of ours is under way: it may show the alert before that, or after somebody has
+/// changed it back since.
 fn agreed(link: &Link, polled: &Polled) -> Decision {
     let mut decision = unchanged(link, Reason::NoDrift);
-    if let (Seen::Alert { alert, .. }, Some(link)) = (&polled.seen, &mut decision.link)
-        && let Some(known) = &mut link.opsgenie.known
-        && known.status == alert.status
-        && known.status != Status::Resolved
-        && known.at < alert.at
-    {
-        if polled.unfinished || link.opsgenie.commanded.is_some() {
-            decision.reason = Reason::NotYet(NotYet::Unfinished);
-        } else {
-            known.at = alert.at;
-        }
+    let (Seen::Alert { alert, .. }, Some(link)) = (&polled.seen, &mut decision.link) else { return decision };
+    let side = &mut link.opsgenie;
+    let agrees = side.known.is_some_and(|known| known.status == alert.status && known.status != Status::Resolved);
+    let until = side.known_until();
+    if agrees && alert.at >= until && (polled.unfinished || side.commanded.is_some()) {
+        decision.reason = Reason::NotYet(NotYet::Unfinished);
+    } else if agrees && alert.at > until {
+        side.shown_until = alert.at;
     }
     decision
 }
@@ -130,7 +127,7 @@ fn alert_state(link: &Link, event: &Event, alert: &FetchedAlert) -> Option<Event
         Status::Acknowledged => AlertAction::Acknowledge { note: None },
         Status::Resolved => AlertAction::Close { note: None },
     };
-    Some(alert_event(link, event, action, alert.at.max(known.at)))
+    Some(alert_event(link, event, action, alert.at.max(link.opsgenie.known_until())))
 }
 
 fn alert_event(link: &Link, event: &Event, action: AlertAction, at: Option<Timestamp>) -> Event {

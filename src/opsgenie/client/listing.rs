@@ -31,7 +31,7 @@ pub struct ListedAlert {
 pub struct AlertPage {
     /// The alerts that could be read.
     pub alerts: Vec<ListedAlert>,
-    /// Where the next page begins, if there may be one.
+    /// Where the next page begins, if there may be one; beyond [`LONGEST_LISTING`], it cannot be had.
     pub next: Option<u32>,
 }
 
@@ -57,8 +57,7 @@ impl Client {
             let id = AlertId::try_from(data.get("id")?.as_str()?).ok()?;
             Some(ListedAlert { id, alert: fetched(data)? })
         };
-        let next = offset.saturating_add(PAGE_SIZE);
-        let next = (count >= PAGE_SIZE && next < LONGEST_LISTING).then_some(next);
+        let next = (count >= PAGE_SIZE).then_some(offset.saturating_add(PAGE_SIZE));
         Ok(AlertPage { alerts: data.iter().filter_map(listed).collect(), next })
     }
 

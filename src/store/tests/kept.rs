@@ -64,6 +64,7 @@ fn links() -> Vec<Link> {
     full.opsgenie = Side {
         known: Some(Known { status: Status::Acknowledged, at: Some(NOW), by_the_second: true }),
         told_at: None,
+        shown_until: None,
         commanded: Some(Commanded { status: Status::Resolved, mark: 7 }),
         overtaken: Vec::new(),
         touched_at: NOW,

@@ -68,6 +68,11 @@ fn an_alert_as_it_was_known_is_looked_at_again_once_a_change_of_ours_is_through(
     pair.expect(polled(alert_is(Status::Open), LATER), Reason::NotYet(NotYet::Unfinished), &[]);
     pair.settle("OG acknowledged", in_state(Status::Acknowledged, 29));
     assert_eq!(pair.hear(polled(alert_is(Status::Open), LATER)).0, Reason::Drift);
+    // The same if its webhook was quicker than our answer.
+    let mut pair = Pair::open();
+    pair.hear(incident_event(IncidentChange::Acknowledged).at(5));
+    pair.hear(unack().at(30));
+    pair.expect(polled(alert_is(Status::Open), LATER), Reason::NotYet(NotYet::Unfinished), &[]);
 }
 
 #[test]
