@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use super::Failure;
+use super::access::Access;
 
 /// Asks `question` of whoever sits at the terminal, unless `yes` says it already. Where nobody can be asked, the answer is no.
 pub(super) fn is_given(yes: bool, question: &str) -> Result<bool, Failure> {
@@ -16,10 +17,15 @@ pub(super) fn is_given(yes: bool, question: &str) -> Result<bool, Failure> {
     Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
 }
 
-/// The answer of a command that does nothing without it.
-pub(super) fn refused() -> Failure {
-    let message = "nothing was done, since nobody has said yes: say yes, or give --yes".to_owned();
-    Failure::Refused { code: "not_confirmed".to_owned(), message }
+/// The same where the command refuses without it. While it has the store, it asks nobody: a crosspage that is started meanwhile
+/// could not have it until the question is answered.
+pub(super) fn is_needed(yes: bool, access: &Access, question: &str) -> Result<(), Failure> {
+    let may_ask = matches!(access, Access::Running(_));
+    if yes || (may_ask && is_given(yes, question)?) {
+        return Ok(());
+    }
+    let message = "nothing was done, since nobody has said yes: give --yes".to_owned();
+    Err(Failure::Refused { code: "not_confirmed".to_owned(), message })
 }
 
 fn ask(question: &str) -> io::Result<String> {

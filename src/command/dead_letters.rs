@@ -35,7 +35,7 @@ pub enum Command {
         #[command(flatten)]
         which: Which,
         /// Discard all without asking first.
-        #[arg(long, requires = "all")]
+        #[arg(long)]
         yes: bool,
         #[command(flatten)]
         format: Format,
@@ -122,12 +122,11 @@ async fn discard(access: &Access, which: Which, yes: bool, format: Format) -> Re
     let mut output = format.output();
     let all = which.all;
     let (numbers, mut done) = which.numbers(access, &mut output).await?;
-    if all
-        && !numbers.is_empty()
-        && !consent::is_given(yes, &format!("Leave undone for good: {}. Go on?", numbers.len()))?
-    {
-        output.unless_refused::<()>(Err(consent::refused()))?;
-        return Ok(Done::NotAll);
+    if all && !numbers.is_empty() {
+        let question = format!("Leave undone for good: {}. Go on?", numbers.len());
+        if output.unless_refused(consent::is_needed(yes, access, &question))?.is_none() {
+            return Ok(Done::NotAll);
+        }
     }
     for numbers in numbers.chunks(LONGEST_ORDER) {
         for (number, discarded) in numbers.iter().zip(access.discard(numbers).await?) {

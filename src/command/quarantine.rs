@@ -42,7 +42,7 @@ pub enum Command {
         #[command(flatten)]
         which: Which,
         /// Drop all of it without asking first.
-        #[arg(long, requires = "all")]
+        #[arg(long)]
         yes: bool,
         #[command(flatten)]
         format: Format,
@@ -129,9 +129,11 @@ async fn discard(access: &Access, which: Which, yes: bool, format: Format) -> Re
     let mut done = Done::All;
     let all = which.all;
     let numbers = which.numbers(access, &mut output).await?;
-    if all && !numbers.is_empty() && !consent::is_given(yes, &format!("Drop for good: {}. Go on?", numbers.len()))? {
-        output.unless_refused::<()>(Err(consent::refused()))?;
-        return Ok(Done::NotAll);
+    if all && !numbers.is_empty() {
+        let question = format!("Drop for good: {}. Go on?", numbers.len());
+        if output.unless_refused(consent::is_needed(yes, access, &question))?.is_none() {
+            return Ok(Done::NotAll);
+        }
     }
     for numbers in numbers.chunks(LONGEST_ORDER) {
         for (number, dropped) in numbers.iter().zip(access.drop_quarantined(numbers).await?) {

@@ -369,7 +369,7 @@ impl Link {
         match (self.opsgenie.known.map(|k| k.status), status) {
             (Some(Status::Resolved), Status::Open | Status::Acknowledged) => Observed::Stale,
             (_, Status::Resolved) => {
-                let at = at.max(self.opsgenie.known.and_then(|k| k.at));
+                let at = at.max(self.opsgenie.known_until());
                 self.opsgenie.observe(status, at)
             }
             (_, Status::Open | Status::Acknowledged) => self.opsgenie.observe(status, at),

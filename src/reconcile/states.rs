@@ -7,7 +7,7 @@ use tracing::warn;
 
 use super::{Reconciler, Trouble};
 use crate::engine::outbox::call::IncidentState;
-use crate::engine::{AlertId, IncidentId, Link, Page, Reason, Seen, Status, System, Timestamp};
+use crate::engine::{AlertId, IncidentId, Link, NotYet, Page, Reason, Seen, Status, System, Timestamp};
 use crate::metrics::{Operation, Part};
 use crate::opsgenie::client::ListedAlert;
 use crate::pagerduty::client::ListedIncident;
@@ -33,17 +33,35 @@ pub(super) struct Alerts {
 }
 
 /// An alert that could not be judged yet.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Again {
     may_page: bool,
-    /// Whether it is not as its link knows it.
-    differs: bool,
+    /// Where it stood.
+    seen: Status,
+    why: Why,
+}
+
+/// Why it could not be judged.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// This pass has only listed it, which proves nothing.
+    Listed,
+    /// It was changed too shortly before, or is being read for its page.
+    TooFresh,
+    /// A change of ours is under way.
+    Unfinished,
 }
 
 impl Reconciler {
     /// Lists the alerts that changed since the last pass, and those that may page though nobody told of them; looks at those that
     /// a list proves nothing about.
     pub(super) async fn compare_alerts(&mut self) -> Result<(), Trouble> {
+        let listed = self.list_changed_alerts().await;
+        self.look_again().await?;
+        listed
+    }
+
+    async fn list_changed_alerts(&mut self) -> Result<(), Trouble> {
         let until = match self.alerts.until {
             Some(until) => until,
             None => self.store.reconciled_until().await?,
@@ -54,15 +72,20 @@ impl Reconciler {
             self.list_alerts(1, query.as_deref(), true, until).await?;
         }
         self.alerts.until = Some(newest);
-        self.look_again().await
+        Ok(())
     }
 
     /// Puts down up to when everything was compared: there the next start goes on. What is still to be looked at is known to this
     /// process only; what agrees meanwhile may wait for an operator, and holds nothing up.
     pub(super) async fn put_down_progress(&mut self) -> Result<(), Trouble> {
-        let differ = self.alerts.again.values().any(|again| again.differs);
-        let Some(until) = self.alerts.until.filter(|_| !differ) else { return Ok(()) };
-        if !self.dry && self.store.reconciled_until().await? != until {
+        let Some(until) = self.alerts.until.filter(|_| !self.dry) else { return Ok(()) };
+        for (alert, again) in &self.alerts.again {
+            let link = self.store.link(alert).await?;
+            if link.is_none_or(|link| link.page == Page::Joining || is_news(&link, again.seen)) {
+                return Ok(());
+            }
+        }
+        if self.store.reconciled_until().await? != until {
             self.store.set_reconciled_until(until).await?;
         }
         Ok(())
@@ -104,13 +127,16 @@ impl Reconciler {
                 let mut linked = link.is_some();
                 // What was heard of since may differ from what was seen then.
                 let differs = link.as_ref().is_some_and(|link| is_news(link, status));
-                let just_now = link.is_some_and(|link| link.opsgenie.touched_at > read_started.minus(OVERLAP));
-                if differs && just_now {
-                    self.remember(&id, Again { may_page, differs });
+                let may_be_late = !has_moved
+                    || link.is_some_and(|Link { opsgenie: side, .. }| {
+                        side.touched_at > read_started.minus(OVERLAP) || changed_at < side.known_until()
+                    });
+                if differs && may_be_late {
+                    self.remember(&id, Again { may_page, seen: status, why: Why::Listed });
                 } else if has_moved || differs {
                     let reason;
                     (linked, reason) = self.saw(&id, read_started, Seen::Alert { alert, may_page }).await?;
-                    self.follow_up(&id, may_page, status, reason).await?;
+                    self.follow_up(&id, may_page, status, reason);
                 }
                 if linked && has_moved && list == 0 {
                     self.has_moved(id.clone(), System::Opsgenie);
@@ -123,34 +149,40 @@ impl Reconciler {
     }
 
     /// What was seen may have proven nothing, and a creation that is being read may turn out not to be readable yet.
-    async fn follow_up(&mut self, alert: &AlertId, may_page: bool, is: Status, reason: Reason) -> Result<(), Trouble> {
-        // Where nothing is changed, nothing is being read.
-        let is_read = reason == Reason::Joining && !self.dry;
-        if is_read || matches!(reason, Reason::NotYet(_)) {
-            let link = self.store.link(alert).await?;
-            self.remember(alert, Again { may_page, differs: link.is_none_or(|link| is_news(&link, is)) });
-        } else {
-            self.alerts.again.remove(alert);
-        }
-        Ok(())
+    fn follow_up(&mut self, alert: &AlertId, may_page: bool, seen: Status, reason: Reason) {
+        let why = match reason {
+            Reason::NotYet(NotYet::Unfinished) => Why::Unfinished,
+            Reason::NotYet(NotYet::TooFresh) => Why::TooFresh,
+            // Where nothing is changed, nothing is being read.
+            Reason::Joining if !self.dry => Why::TooFresh,
+            _ => {
+                self.alerts.again.remove(alert);
+                return;
+            }
+        };
+        self.remember(alert, Again { may_page, seen, why });
     }
 
     fn remember(&mut self, alert: &AlertId, new: Again) {
-        let again = self.alerts.again.entry(alert.clone()).or_default();
+        let again = self.alerts.again.entry(alert.clone()).or_insert(new);
         *again = Again { may_page: again.may_page || new.may_page, ..new };
     }
 
     /// Looks at the alerts that could not be judged, once they can be: they may not show among the changed ones any more.
     async fn look_again(&mut self) -> Result<(), Trouble> {
-        for (alert, Again { may_page, .. }) in self.alerts.again.clone() {
+        for (alert, Again { may_page, why, .. }) in self.alerts.again.clone() {
             let link = self.store.link(&alert).await?;
             let begins = self.look_begins(System::Opsgenie);
-            // An alert that is being read tells by that where it stands.
-            let can_be_judged =
-                |link: &Link| link.page != Page::Joining && self.can_be_judged(link, System::Opsgenie, begins);
+            let can_be_judged = |link: &Link| {
+                // An alert that is being read tells by that where it stands, and what is held is there until somebody lets it go on.
+                let held = link.paused.is_some() && why == Why::Unfinished;
+                link.page != Page::Joining && !held && self.can_be_judged(link, System::Opsgenie, begins)
+            };
             if link.as_ref().is_none_or(can_be_judged) {
                 let looked = self.look_at(&alert, may_page).await;
                 self.tolerate(Part::Alerts, looked)?;
+            } else if why == Why::Listed {
+                self.found.not_yet += 1;
             }
         }
         Ok(())
@@ -164,9 +196,10 @@ impl Reconciler {
             self.alerts.again.remove(alert);
             return Ok(());
         };
-        let is = found.status;
+        let seen = found.status;
         let (_, reason) = self.saw(alert, read_started, Seen::Alert { alert: found, may_page }).await?;
-        self.follow_up(alert, may_page, is, reason).await
+        self.follow_up(alert, may_page, seen, reason);
+        Ok(())
     }
 
     /// Lists the open incidents, and looks at each that should be among them and is not.
@@ -264,8 +297,7 @@ impl Reconciler {
         let side = link.side(system);
         let conclusive = read_started.minus(self.settings.read_lag.of(system));
         // What lies ahead was put down before our clock was set back; it is put right when it is looked at.
-        let held = link.paused.is_some() && !side.overtaken.is_empty();
-        side.commanded.is_none() && !held && (side.touched_at <= conclusive || side.touched_at > self.now())
+        side.commanded.is_none() && (side.touched_at <= conclusive || side.touched_at > self.now())
     }
 }
 

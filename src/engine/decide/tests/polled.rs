@@ -61,6 +61,16 @@ fn what_happened_before_the_alert_was_seen_as_it_was_known_is_no_news() {
 }
 
 #[test]
+fn a_close_that_does_not_tell_its_time_is_news_however_long_the_alert_was_seen_open() {
+    let mut pair = Pair::open();
+    pair.hear(ack().at(5));
+    pair.settle("PD acknowledged", in_state(Status::Acknowledged, 6));
+    pair.expect(polled(alert_is(Status::Acknowledged), LATER), Reason::NoDrift, &[]);
+    let closed = Event { occurred_at: None, ..close().at(40) };
+    pair.expect(closed, Reason::Mirrored, &["PD resolved", "PD note [Opsgenie] jane closed the alert"]);
+}
+
+#[test]
 fn an_alert_as_it_was_known_is_looked_at_again_once_a_change_of_ours_is_through() {
     let mut pair = Pair::open();
     pair.hear(incident_event(IncidentChange::Acknowledged).at(5));
