@@ -41,6 +41,23 @@ async fn a_change_that_is_held_costs_no_calls_and_holds_up_no_progress() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_waits_is_looked_at_though_alerts_cannot_be_listed() {
+    let world = plan().start().await;
+    let (alert, incident) = world.linked("Disk full").await;
+    let (store, id) = (world.app().store(), alert.as_str().try_into().unwrap());
+    store.pause(&id, "a loop", crosspage::clock::now()).await.unwrap();
+    world.pagerduty.model().human_acknowledges(&incident, ADA);
+    world.until("the change is held", async || store.summary().await.unwrap().opsgenie.entries > 0).await;
+    world.opsgenie.model().human_adds_note(&alert, JANE, "We see errors");
+    after_passes(&world, 2).await;
+    world.opsgenie.model().faults.always("GET", "/v2/alerts$", Fault::status(500));
+    let before = reads(&world, &alert);
+    store.resume(&id, crosspage::clock::now()).await.unwrap();
+    world.until("it was looked at", async || reads(&world, &alert) > before).await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_alert_that_is_being_read_is_not_read_by_every_pass() {
     let world = plan().start().await;
     lose_all(&world);
